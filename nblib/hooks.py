@@ -1,0 +1,157 @@
+"""Reading and replacing what the layers of a network compute: the only file that touches hooks."""
+import contextlib
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+INPUT = ":input"
+
+
+class Captured(dict):
+    """The captured tensors by layer; asking for a layer that has not run yet says so."""
+
+    def __missing__(self, layer: str) -> Tensor:
+        raise RuntimeError(f"layer {layer!r} has not run: no forward pass since `capture` began has called it")
+
+
+def find(model: nn.Module, layer: str) -> nn.Module:
+    """Return the module that `layer` names, with or without ":input" at its end.
+
+    Raises KeyError with the nearest names if there is none.
+    """
+    modules = dict(model.named_modules())
+    name = layer.removesuffix(INPUT)
+    if name not in modules:
+        near = difflib.get_close_matches(name, modules, n=3, cutoff=0.4) or [n for n in modules if n][:3]
+        raise KeyError(f"no layer {name!r} in {type(model).__name__}; near it are {', '.join(map(repr, near))}")
+    return modules[name]
+
+
+@contextlib.contextmanager
+def _on_tensors(model: nn.Module, functions: Mapping[str, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Pass each layer's tensor through its function for the length of the block; complain of layers that never ran."""
+    unseen = set(functions)
+
+    def changed(layer: str, tensor: object) -> Tensor:
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"layer {layer!r} has a {type(tensor).__name__}, expected one tensor: name a layer inside it")
+        unseen.discard(layer)
+        result = functions[layer](tensor)
+        if not isinstance(result, Tensor):
+            raise ValueError(f"the function for layer {layer!r} returned {type(result).__name__}, expected a tensor")
+        return result
+
+    handles = []
+    try:
+        for layer in functions:
+            module = find(model, layer)
+            if layer.endswith(INPUT):
+                hook = lambda _, args, kwargs, layer=layer: _first_replaced(layer, args, kwargs, changed)  # noqa: E731
+                handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
+            else:
+                handles.append(module.register_forward_hook(lambda _, __, output, layer=layer: changed(layer, output)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if unseen:
+        raise RuntimeError(f"never ran in a forward pass: layer {', '.join(map(repr, sorted(unseen)))}")
+
+
+def _first_replaced(layer: str, args: tuple, kwargs: dict, changed: Callable) -> tuple[tuple, dict]:
+    """Return a call's arguments with the first of them passed through `changed`."""
+    if args:
+        return (changed(layer, args[0]), *args[1:]), kwargs
+    if not kwargs:
+        raise ValueError(f"layer {layer!r} is called without arguments, so it has no input to read")
+    first = next(iter(kwargs))
+    return args, kwargs | {first: changed(layer, kwargs[first])}
+
+
+@contextlib.contextmanager
+def capture(model: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Tensor]]:
+    """Collect what `layers` compute in each forward pass of the block.
+
+    Args:
+        model: any module, in training or in evaluation mode.
+        layers: dotted paths from `model.named_modules()`; with ":input" at the end, that module's first input.
+
+    Yields:
+        A dictionary from layer to tensor, filled anew by each forward pass and still readable after the block. The
+        autograd graph is kept, so `torch.autograd.grad` reaches the tensors. What the network goes on with is a
+        copy: an in-place ReLU behind a layer leaves the captured tensor as it was. A module that is called several
+        times in one pass gives its last call.
+
+    Raises:
+        KeyError: a layer that is not there, with the nearest names.
+        ValueError: a layer whose output is not one tensor.
+        RuntimeError: a layer that never ran in the block.
+    """
+    layers = [layers] if isinstance(layers, str) else list(layers)
+    tensors = Captured()
+
+    def keep(layer: str, tensor: Tensor) -> Tensor:
+        tensors[layer] = tensor
+        return tensor.clone()
+
+    with _on_tensors(model, {layer: lambda t, layer=layer: keep(layer, t) for layer in layers}):
+        yield tensors
+
+
+@contextlib.contextmanager
+def edit(model: nn.Module, functions: Mapping[str, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Replace what layers compute, for the length of the block.
+
+    Args:
+        model: any module, in training or in evaluation mode.
+        functions: from layer (or layer + ":input") to a function of its tensor; what it returns goes on instead.
+            The function gets a copy and may change it in place. Edits and captures of one layer act in the order in
+            which they were entered: `with edit(...), capture(...)` captures the edited tensor.
+
+    Raises:
+        KeyError: a layer that is not there, with the nearest names.
+        ValueError: a layer whose output is not one tensor, or a function that does not return a tensor.
+        RuntimeError: a layer that never ran in the block.
+    """
+    with _on_tensors(model, {layer: lambda t, f=function: f(t.clone()) for layer, function in functions.items()}):
+        yield
+
+
+@contextlib.contextmanager
+def relu_gradient(model: nn.Module, rule: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Pass the gradient that leaves each `nn.ReLU` module through `rule`, for the length of the block.
+
+    The forward pass stays as it is. With `rule=torch.relu` this is the rule of guided backpropagation
+    (Springenberg et al. 2015). Works under in-place ReLU, where PyTorch's own module backward hooks fail.
+
+    Raises:
+        ValueError: a model without `nn.ReLU` modules, on which the rule would silently do nothing.
+    """
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.ReLU)]
+    if not names:
+        raise ValueError(
+            f"{type(model).__name__} has no nn.ReLU module; a functional relu cannot be reached, so the rule would do "
+            "nothing: write its activations as nn.ReLU modules"
+        )
+
+    class Ruled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, tensor: Tensor) -> Tensor:
+            return tensor.clone()
+
+        @staticmethod
+        def backward(ctx, gradient: Tensor) -> Tensor:
+            return rule(gradient)
+
+    handles = [
+        module.register_forward_hook(lambda _, __, output: Ruled.apply(output))
+        for module in model.modules()
+        if isinstance(module, nn.ReLU)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,128 @@
+"""The scalar that is being explained: each factory returns a function from logits (N, K) to one number per image (N,)."""
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Target = Callable[[Tensor], Tensor]
+
+
+def _labels_for(labels: Tensor | int, logits: Tensor) -> Tensor:
+    """Return `labels` as an index of shape (N, 1) that fits `logits`, or say why it does not."""
+    count, classes = logits.shape
+    labels = torch.as_tensor(labels, device=logits.device)
+    if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8):
+        raise ValueError(f"labels of type {labels.dtype} were given, expected whole numbers")
+    if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != count):
+        raise ValueError(f"labels of shape {tuple(labels.shape)} were given, expected one label or ({count},)")
+    if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+        wrong = labels.flatten()[((labels < 0) | (labels >= classes)).flatten()][0]
+        raise ValueError(f"label {int(wrong)} was given, the model has {classes} classes: 0 to {classes - 1}")
+    return labels.long().expand(count).unsqueeze(1)
+
+
+def class_logit(labels: Tensor | int) -> Target:
+    r"""Explain the logit of a class, $z_{y}$. `labels`: (N,) whole numbers, or one for all images."""
+    return lambda logits: logits.gather(1, _labels_for(labels, logits)).squeeze(1)
+
+
+def class_probability(labels: Tensor | int) -> Target:
+    r"""Explain the softmax probability of a class, $p_y=e^{z_y}/\sum_k e^{z_k}$, in [0, 1]. `labels` as in `class_logit`."""
+    return lambda logits: logits.softmax(1).gather(1, _labels_for(labels, logits)).squeeze(1)
+
+
+def max_logit() -> Target:
+    r"""Explain the largest logit, $\max_k z_k$; the class may change along an integration path."""
+    return lambda logits: logits.max(1).values
+
+
+def top_k_sum(k: int) -> Target:
+    r"""Explain the sum of the `k` largest logits, $\sum_{i\le k} z_{(i)}$; 1 ≤ k ≤ K."""
+
+    def target(logits: Tensor) -> Tensor:
+        if not 1 <= k <= logits.shape[1]:
+            raise ValueError(f"k={k} was given, expected 1 to {logits.shape[1]}, the number of classes")
+        return logits.topk(k, dim=1).values.sum(1)
+
+    return target
+
+
+def entropy() -> Target:
+    r"""Explain the entropy of the softmax, $-\sum_k p_k\log p_k$, in nats, 0 to $\log K$."""
+    return lambda logits: -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
+
+
+def contrast(first: Tensor | int | None = None, second: Tensor | int | None = None) -> Target:
+    r"""Explain the lead of one class over another, $z_{first}-z_{second}$.
+
+    Without arguments: the largest logit minus the second largest, $z_{(1)}-z_{(2)}$. With labels, (N,) or one number
+    each: the lead of those classes, which asks what tells the two apart.
+    """
+    if (first is None) != (second is None):
+        raise ValueError("contrast takes no class or two, one was given")
+
+    def target(logits: Tensor) -> Tensor:
+        if first is None:
+            top = logits.topk(2, dim=1).values
+            return top[:, 0] - top[:, 1]
+        return class_logit(first)(logits) - class_logit(second)(logits)
+
+    return target
+
+
+def surprisal(mean: Tensor, covariance: Tensor) -> Target:
+    r"""Explain how unusual a response is under a Gaussian model, $\tfrac12(r-\mu)^\top\Sigma^{-1}(r-\mu)$.
+
+    Args:
+        mean: (K,), the mean response.
+        covariance: (K, K), symmetric and positive definite.
+
+    Raises:
+        ValueError: shapes that do not fit, or a covariance that is not positive definite.
+    """
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise ValueError(f"mean {tuple(mean.shape)} and covariance {tuple(covariance.shape)} were given, expected (K,) and (K, K)")
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if failed:
+        raise ValueError("the covariance is not positive definite; add a small multiple of the identity")
+
+    def target(responses: Tensor) -> Tensor:
+        if responses.shape[1] != len(mean):
+            raise ValueError(f"responses of {responses.shape[1]} units were given, the mean has {len(mean)}")
+        centred = (responses - mean.to(responses)).T
+        whitened = torch.linalg.solve_triangular(factor.to(responses), centred, upper=False)
+        return whitened.square().sum(0) / 2
+
+    return target
+
+
+def evaluate(target: Target, logits: Tensor, index: Tensor, count: int) -> Tensor:
+    """Apply `target`, made for a whole batch of `count` images, to rows that are any of its images, any number of times.
+
+    This is what lets methods cut a batch into chunks, or put many steps of a path into one forward pass, while a target
+    still holds one label for each image.
+
+    Args:
+        target: (count, K) -> (count,), each image for itself.
+        logits: (R, K), one row for each copy of an image.
+        index: (R,) the image of each row, 0 to count − 1.
+        count: N, the number of images that the target was made for.
+
+    Returns:
+        (R,): the target of each row.
+    """
+    rows = torch.arange(len(index), device=index.device)
+    order = index.argsort(stable=True)
+    starts = torch.searchsorted(index[order], index[order])
+    copy = torch.empty_like(index)
+    copy[order] = rows - starts  # the how-manieth copy of its image a row is
+    copies = int(copy.max()) + 1 if len(index) else 0
+    values = logits.new_zeros(len(index))
+    for number in range(copies):
+        mine = (copy == number).nonzero().squeeze(1)
+        whole = logits.new_zeros(count, logits.shape[1]).index_copy(0, index[mine], logits[mine])
+        scalars = target(whole)
+        if scalars.shape != (count,):
+            raise ValueError(f"the target returned shape {tuple(scalars.shape)}, expected ({count},): one number an image")
+        values = values.index_copy(0, mine, scalars[index[mine]])
+    return values
