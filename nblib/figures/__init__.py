@@ -1,0 +1,14 @@
+"""Figures, tables and players in one style; importing this room applies it."""
+from nblib.figures.pictures import image_grid, map_grid
+from nblib.figures.plots import bars, curves, heatmap
+from nblib.figures.source import Source, show_source
+from nblib.figures.style import PALETTE, use_style
+from nblib.figures.tables import Table, table
+from nblib.figures.widgets import frame_player
+
+__all__ = [
+    "PALETTE", "Source", "Table", "bars", "curves", "frame_player", "heatmap", "image_grid", "map_grid", "show_source",
+    "table", "use_style",
+]
+
+use_style()

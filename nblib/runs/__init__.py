@@ -1,0 +1,1 @@
+"""Parameters, the runner, the cache of executed pages, the ledger, the built book."""

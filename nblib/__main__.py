@@ -1,0 +1,68 @@
+"""Build, run and test the book. The first use makes the environment `.venv` and installs the pins into it."""
+import argparse
+import subprocess
+import sys
+
+from nblib.environment import PYTHON, ROOT, SetUpError, enter
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the command line's grammar; it needs nothing installed, so that a slip is told before any work."""
+    parser = argparse.ArgumentParser(prog="python3 -m nblib", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    build = commands.add_parser("build", help="execute the chapters and render the book under _build/")
+    build.add_argument("--profile", default="default", help="a folder of book/profiles; the notebooks' defaults if left out")
+    build.add_argument("--only", action="append", metavar="CHAPTER", help="execute this chapter only; may be repeated")
+    build.add_argument("--solutions", choices=["shown", "folded", "hidden"], default="folded",
+                       help="how the pages treat solutions; hidden also writes student notebooks to _build/student")
+    build.add_argument("--zip", action="store_true", help="also pack the rendered book for reading offline")
+    build.add_argument("--jobs", type=int, default=2, help="chapters to execute at once (default 2)")
+
+    commands.add_parser("test", help="run all tests; further arguments go to pytest, such as -k NAME")
+
+    run = commands.add_parser("run", help="run one chapter with your own parameters")
+    run.add_argument("chapter")
+    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter")
+    run.add_argument("-f", metavar="FILE", help="a flat YAML file of parameters")
+    run.add_argument("--profile", default="default", help="a folder of book/profiles; -f and -p lie over it")
+    run.add_argument("-o", metavar="OUT.ipynb", help="where the executed notebook goes (default _build/runs/CHAPTER.ipynb)")
+    run.add_argument("--record", action="store_true", help="write the run's numbers into book/results/CHAPTER.json")
+    run.add_argument("--seeds", type=int, default=0, metavar="N", help="run N times, with the parameter seed 0 to N-1")
+
+    data = commands.add_parser("data", help="list, fetch or verify data sets")
+    data.add_argument("action", choices=["list", "fetch", "verify"])
+    data.add_argument("name", nargs="?", help="the data set to fetch or verify")
+    data.add_argument("--data-dir", help="the root of the data sets (default: $NBLIB_DATA)")
+
+    commands.add_parser("doctor", help="say what this machine can run, and what to do about what it can't")
+    return parser
+
+
+def main() -> int:
+    """Parse, enter the environment, act; return the exit code."""
+    parser = arguments()
+    given, rest = parser.parse_known_args()
+    if rest and given.command != "test":
+        parser.error(f"{given.command} does not know {' '.join(rest)}")
+    if given.command == "data" and given.action != "list" and not given.name:
+        parser.error(f"data {given.action} needs the name of a data set; `data list` shows them")
+    try:
+        enter(sys.argv[1:])
+    except SetUpError as error:
+        print(f"nblib: {error}", file=sys.stderr)
+        return 1
+    if given.command == "test":
+        return subprocess.call([PYTHON, "-m", "pytest", "-n", "2", *rest], cwd=ROOT)
+    from nblib.runs import commands
+
+    return commands.act(given)
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        print("\nnblib: interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        code = 130
+    sys.exit(code)

@@ -1,0 +1,158 @@
+"""Lines, bars and tables of colour; they lay out what they are given and measure nothing."""
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from nblib.figures.inputs import array, fits
+from nblib.figures.style import BLACK, GREY, GREY_LEVELS, MARKERS, PALETTE, POSITIVE, SIGNED, new_figure
+
+
+def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, log_y: bool = False,
+           references: Mapping[str, float] | None = None, height: float = 3.2) -> Figure:
+    """Draw lines that carry their names at their ends, each with a band where one is given.
+
+    Args:
+        lines: name -> (x, mean) or (x, mean, low, high), each of these (P,); the band goes from low to high.
+        x: what runs to the right, with its unit.
+        y: what runs upwards, with its unit.
+        log_x: a logarithmic axis.
+        log_y: a logarithmic axis.
+        references: name -> height of a dashed line, such as chance.
+        height: of the figure, in inches.
+
+    Raises:
+        ValueError: no line, more lines than can be told apart, or arrays that do not fit each other.
+    """
+    _countable("lines", lines)
+    figure = new_figure(height)
+    axis = figure.subplots()
+    ends = []
+    for (name, line), colour, marker in zip(lines.items(), PALETTE, MARKERS):
+        line = [array(values) for values in line]
+        if len(line) not in (2, 4) or any(values.shape != line[0].shape or values.ndim != 1 for values in line):
+            shapes = ", ".join(str(values.shape) for values in line)
+            raise ValueError(f"line {name!r} has arrays of shape {shapes}, expected x and mean, or x, mean, low and high")
+        axis.plot(line[0], line[1], color=colour, marker=marker)
+        if len(line) == 4:
+            axis.fill_between(line[0], line[2], line[3], color=colour, alpha=0.18, linewidth=0)
+        ends.append((float(line[1][-1]), name, colour))
+    for name, value in (references or {}).items():
+        axis.axhline(value, color=GREY, linestyle="--", linewidth=1)
+        ends.append((value, name, GREY))
+    axis.set(xlabel=x, ylabel=y, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
+    axis.grid(axis="y")
+    _name_ends(axis, ends, height)
+    return figure
+
+
+def bars(values: Mapping[str, object], *, x: str, intervals: Mapping[str, object] | None = None,
+         series: Sequence[str] | None = None, references: Mapping[str, float] | None = None,
+         limits: tuple[float, float] | None = None) -> Figure:
+    """Draw horizontal bars, with intervals and with lines for what is trivial.
+
+    Args:
+        values: name -> a number, or one number for each of `series`.
+        x: what the bars measure, with its unit.
+        intervals: name -> (low, high), or one such pair for each of `series`; names may be missing.
+        series: what the bars of a name are, in the order of their numbers.
+        references: name -> value of a dashed line, such as what an empty map gets.
+        limits: the ends of the axis.
+
+    Raises:
+        ValueError: numbers that do not fit `series`, or intervals of a name that has no bar.
+    """
+    if not values:
+        raise ValueError("no bars were given, expected at least one")
+    if unknown := sorted(set(intervals or {}) - set(values)):
+        raise ValueError(f"intervals for {', '.join(unknown)} were given, expected some of {', '.join(values)}")
+    rows = np.array([np.atleast_1d(array(value)).astype(float) for value in values.values()])  # (names, series)
+    _countable("series", range(rows.shape[1]))
+    fits("series", series, rows.shape[1])
+    thick = 0.8 / rows.shape[1]
+    figure = new_figure(0.9 + len(rows) * max(0.26, 0.16 * rows.shape[1]))
+    axis = figure.subplots()
+    for number in range(rows.shape[1]):
+        places = np.arange(len(rows)) + (number - (rows.shape[1] - 1) / 2) * thick
+        axis.barh(places, rows[:, number], thick * 0.92, color=PALETTE[number], label=series and series[number])
+        for place, name in zip(places, values):
+            if name in (intervals or {}):
+                low, high = np.asarray(array(intervals[name]), float).reshape(-1, 2)[number]
+                axis.plot([low, high], [place, place], color=BLACK, linewidth=1.2, marker="|", markersize=4)
+    axis.set_yticks(range(len(rows)), list(values))
+    axis.set(xlabel=x, ylim=(len(rows) - 0.5, -0.5), **({"xlim": limits} if limits else {}))
+    for name, value in (references or {}).items():
+        axis.axvline(value, color=GREY, linestyle="--", linewidth=1)
+        axis.annotate(name, (value, 1.0), xycoords=axis.get_xaxis_transform(), xytext=(0, 2), rotation=30,
+                      textcoords="offset points", ha="left", va="bottom", fontsize=8, color=GREY)
+    axis.grid(axis="x")
+    axis.tick_params(axis="y", length=0)
+    if series is not None:
+        figure.legend(loc="outside lower center", ncols=rows.shape[1], frameon=False)
+    return figure
+
+
+def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, quantity: str, digits: int = 2,
+            x: str = "", y: str = "") -> Figure:
+    """Show a matrix as coloured cells with their numbers written in them.
+
+    Args:
+        matrix: (R, C); a cell that is NaN stays white and says "–".
+        row_labels: R names.
+        column_labels: C names.
+        quantity: what the values are, with its unit; written at the colour bar.
+        digits: decimal places in the cells.
+        x: what the columns are.
+        y: what the rows are.
+
+    Raises:
+        ValueError: a matrix without two axes, or labels that do not fit it.
+    """
+    matrix = array(matrix)
+    if matrix.ndim != 2 or not matrix.size:
+        raise ValueError(f"a matrix of shape {matrix.shape} was given, expected (R, C)")
+    fits("row_labels", row_labels, matrix.shape[0])
+    fits("column_labels", column_labels, matrix.shape[1])
+    signed = bool((matrix < 0).any())
+    known = np.abs(matrix[np.isfinite(matrix)])
+    top = float(known.max(initial=0.0)) or 1.0
+    figure = new_figure(1.0 + 0.3 * len(matrix))
+    axis = figure.subplots()
+    norm = Normalize(-top if signed else 0.0, top)
+    shown = axis.imshow(matrix, cmap=SIGNED if signed else POSITIVE, norm=norm, aspect="auto")
+    brightness = shown.to_rgba(matrix)[..., :3] @ GREY_LEVELS
+    for (row, column), value in np.ndenumerate(matrix):
+        finite = np.isfinite(value)
+        ink = "white" if finite and brightness[row, column] < 0.5 else BLACK
+        axis.text(column, row, f"{value:.{digits}f}" if finite else "–", ha="center", va="center", fontsize=8, color=ink)
+    turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, column_labels)) > 60 else {}
+    axis.set_xticks(range(len(column_labels)), column_labels, **turned)
+    axis.set_yticks(range(len(row_labels)), row_labels)
+    axis.set(xlabel=x, ylabel=y)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    figure.colorbar(shown, ax=axis, label=quantity)
+    return figure
+
+
+def _countable(what: str, things) -> None:
+    """Refuse nothing, and more things than the palette tells apart."""
+    if not 1 <= len(things) <= len(PALETTE):
+        raise ValueError(f"{len(things)} {what} were given, expected 1 to {len(PALETTE)}: more cannot be told apart by colour")
+
+
+def _name_ends(axis, ends: list[tuple[float, str, str]], height: float) -> None:
+    """Write each line's name beside its end, moved apart where two would overlap."""
+    ends = sorted(ends)
+    axis.get_ylim()  # makes matplotlib settle the limits, without which nothing can be placed
+    data = axis.transData.transform([(1.0, value) for value, _, _ in ends])
+    places = axis.transAxes.inverted().transform(data)[:, 1]
+    step = 0.2 / height  # a line of text, as a share of the axis
+    for number in range(1, len(places)):
+        places[number] = max(places[number], places[number - 1] + step)
+    places[-1] = min(places[-1], 1.0)
+    for number in range(len(places) - 2, -1, -1):
+        places[number] = min(places[number], places[number + 1] - step)
+    for (_, name, colour), place in zip(ends, places):
+        axis.text(1.02, place, name, transform=axis.transAxes, color=colour, va="center")

@@ -1,0 +1,155 @@
+"""From executed chapters to the rendered book, its offline copy and the student notebooks."""
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from nblib import store
+from nblib.environment import BIN
+from nblib.runs import chapters, pages, parameters, vendor
+from nblib.runs.parameters import BOOK, Refused
+
+BUILD = store.ROOT / "_build"
+STUB = "# {title}\n\nThis chapter was not executed in this build. `python3 -m nblib build` without `--only` executes it.\n"
+
+
+class RenderFailed(RuntimeError):
+    """The pages could not be rendered; the message is what the renderer printed."""
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(f"nblib: {text}", file=sys.stderr, flush=True)
+
+
+def build(*, profile: str, only: Sequence[str] | None, solutions: str, packed: bool, jobs: int) -> Path:
+    """Execute what is not kept, render the book, and return its first page.
+
+    Raises:
+        Refused: an unknown profile or chapter, or a parameter that does not fit.
+        ChapterFailed: a chapter raised; the others were finished and are kept.
+        RenderFailed: the renderer warned or failed.
+    """
+    if jobs < 1:
+        raise Refused(f"--jobs {jobs} was given, expected 1 or more")
+    names = [name for name in parameters.chapters() if not only or name in only]
+    for name in only or ():
+        parameters.source(name)  # refuses a name that is none
+    table = {name: parameters.check(name, parameters.profile(profile, name)) for name in names}
+    if vendor.missing():
+        vendor.fetch()
+    executed = _execute(table, jobs)
+    left_out = {name: path for name in parameters.chapters() if name not in executed and (path := _kept(name)).exists()}
+    site = BUILD / "html" if profile == "default" else BUILD / profile / "html"
+    render(executed | left_out, site, solutions)
+    if solutions == "hidden":
+        write_student_notebooks(BUILD / "student")
+    if packed:
+        say(f"offline copy: {pack(site, BUILD / f'pathways-{profile}.zip').relative_to(store.ROOT)}")
+    return site / "index.html"
+
+
+def _kept(name: str) -> Path:
+    """Return where the default run of a chapter is kept."""
+    defaults = {item.name: item.default for item in parameters.declared(parameters.source(name)).values()}
+    return chapters.kept(name, defaults)
+
+
+def _execute(table: Mapping[str, Mapping[str, object]], jobs: int) -> dict[str, Path]:
+    """Execute the chapters, tell of each as it ends, and raise the first failure after all have ended."""
+    executed, failures = {}, []
+    for number, (name, result) in enumerate(chapters.execute_all(table, jobs), 1):
+        if isinstance(result, chapters.ChapterFailed):
+            failures.append(result)
+            say(f"[{number}/{len(table)}] {result}")
+        else:
+            executed[name] = result
+            seconds = nbformat.read(result, 4).metadata["nblib"]["seconds"]
+            say(f"[{number}/{len(table)}] chapter {name}: done (executed in {seconds} s)")
+    if failures:
+        say(f"failed: {', '.join(failure.chapter for failure in failures)}; finished chapters are kept, no page was rendered")
+        raise failures[0]
+    return {name: executed[name] for name in table}
+
+
+def render(executed: Mapping[str, Path], site: Path, solutions: str) -> None:
+    """Stage the pages, render them with warnings as errors, and put the result in the place of `site`, whole."""
+    inputs = sorted(path for path in BOOK.rglob("*") if path.is_file() and "vendor" not in path.parts)
+    key = store.key(
+        solutions, [path.name for path in inputs], *inputs, *executed.values(), *store.sources(""),
+        store.ROOT / "_toc.yml", store.ROOT / "_config.yml", store.ROOT / "requirements.txt",
+    )
+    stamp = site / ".key"
+    if stamp.exists() and stamp.read_text() == key:
+        say("the pages are up to date")
+        return
+    say("rendering the pages")
+    stage = BUILD / "stage" / site.relative_to(BUILD)
+    shutil.rmtree(stage, ignore_errors=True)
+    _stage(executed, stage, solutions)
+    command = [BIN / "jupyter-book", "build", stage, "-W", "-n", "--keep-going", "-q"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise RenderFailed(f"the pages could not be rendered:\n{result.stdout[-4000:]}\n{result.stderr[-8000:]}")
+    fresh = stage / "_build/html"
+    (fresh / ".key").write_text(key)
+    old = site.with_name(f".{site.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    site.parent.mkdir(parents=True, exist_ok=True)
+    if site.exists():
+        site.rename(old)
+    fresh.rename(site)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _stage(executed: Mapping[str, Path], stage: Path, solutions: str) -> None:
+    """Copy pages and executed chapters to where they are rendered without being executed again."""
+    skip = shutil.ignore_patterns(".*", "profiles", "results", "published", *(f"{name}.ipynb" for name in parameters.chapters()))
+    shutil.copytree(BOOK, stage / "book", ignore=skip)
+    shutil.copy(store.ROOT / "_toc.yml", stage)
+    config = yaml.safe_load((store.ROOT / "_config.yml").read_text())
+    config["execute"] = {"execute_notebooks": "off"}
+    # the order of the scripts matters, so the keys keep theirs
+    (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for name in parameters.chapters():
+        if name in executed:
+            notebook = treat_solutions(nbformat.read(executed[name], 4), solutions)
+            nbformat.write(notebook, stage / "book" / f"{name}.ipynb")
+        else:
+            title = name.replace("_", " ").capitalize()
+            (stage / "book" / f"{name}.md").write_text(STUB.format(title=title))
+    pages.write(stage / "book", executed)
+
+
+def treat_solutions(notebook: nbformat.NotebookNode, solutions: str) -> nbformat.NotebookNode:
+    """Return the notebook with its cells tagged `solution` shown, folded away, or left out."""
+    if solutions == "hidden":
+        notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
+    if solutions == "folded":
+        for cell in notebook.cells:
+            if "solution" in cell.metadata.get("tags", []):
+                cell.metadata.tags.append("hide-cell")
+                cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+    return notebook
+
+
+def write_student_notebooks(folder: Path) -> None:
+    """Write the chapters without solutions and outputs, ready to hand out."""
+    for name in parameters.chapters():
+        notebook = treat_solutions(nbformat.read(parameters.source(name), 4), "hidden")
+        store.write(folder / f"{name}.ipynb", nbformat.writes(notebook))
+    say(f"student notebooks: {folder.relative_to(store.ROOT)}")
+
+
+def pack(site: Path, target: Path) -> Path:
+    """Pack a rendered book into one file that opens offline, whole or not at all."""
+    with store.atomic(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(site.rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                archive.write(path, Path("pathways") / path.relative_to(site))
+    return target

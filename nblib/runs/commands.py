@@ -1,0 +1,68 @@
+"""The commands of `python3 -m nblib`, once inside the environment."""
+import argparse
+import sys
+from pathlib import Path
+
+from nblib import data, store
+from nblib.runs import book, chapters, doctor, ledger, parameters
+from nblib.runs.parameters import Refused
+
+
+def act(given: argparse.Namespace) -> int:
+    """Do what the command line asks; an error that the reader can mend becomes one message, without a traceback."""
+    actions = {"build": _build, "run": _run, "data": _data, "doctor": lambda _: doctor.report()}
+    try:
+        return actions[given.command](given) or 0
+    except chapters.ChapterFailed as error:
+        if given.command == "run":  # the build has told of it already
+            print(f"nblib: {error}", file=sys.stderr)
+    except (Refused, book.RenderFailed) as error:
+        print(f"nblib: {error}", file=sys.stderr)
+        return 2 if isinstance(error, Refused) else 1
+    except OSError as error:
+        print(f"nblib: {error.filename or 'a file'}: {error.strerror}; what was there before is still there", file=sys.stderr)
+    return 1
+
+
+def _build(given: argparse.Namespace) -> None:
+    first = book.build(
+        profile=given.profile, only=given.only, solutions=given.solutions, packed=given.zip, jobs=given.jobs
+    )
+    print(first.relative_to(store.ROOT))
+
+
+def _run(given: argparse.Namespace) -> None:
+    known = parameters.declared(parameters.source(given.chapter))
+    values = parameters.profile(given.profile, given.chapter)
+    values |= parameters.read(Path(given.f)) if given.f else {}
+    for name, text in given.p:
+        values[name] = parameters.parsed(known[name], text) if name in known else text
+    if given.seeds < 0 or (given.seeds and "seed" in values):
+        raise Refused(f"--seeds {given.seeds} was given; expected 1 or more, and no parameter seed beside it")
+    values = parameters.check(given.chapter, values)
+    target = Path(given.o) if given.o else book.BUILD / "runs" / f"{given.chapter}.ipynb"
+    if target.suffix != ".ipynb" or target.resolve().parent == parameters.BOOK.resolve():
+        raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb, outside book/")
+    for seed in range(given.seeds) if given.seeds else [values["seed"]]:
+        out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
+        chapters.execute(given.chapter, values | {"seed": seed}, out)
+        print(out)
+        if given.record:
+            count = ledger.record(given.chapter, given.profile, out)
+            print(f"recorded {count} numbers in book/results/{given.chapter}.json")
+
+
+def _data(given: argparse.Namespace) -> int:
+    try:
+        if given.action == "list":
+            for name, what, images, where, present in data.describe(given.data_dir):
+                print(f"{name:<15}{'here' if present else '-':<6}{images:>10}  {what}  ({where})")
+            return 0
+        if given.action == "fetch":
+            print(data.fetch(given.name, given.data_dir))
+            return 0
+        problems = data.verify(given.name, given.data_dir)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise Refused(error.args[0] if isinstance(error, KeyError) else str(error)) from None
+    print("\n".join(problems) or f"{given.name}: complete")
+    return 1 if problems else 0

@@ -1,0 +1,102 @@
+"""What a chapter calls: its parameters checked, its numbers glued into the prose and put on record."""
+import json
+import math
+import platform
+import sys
+from collections.abc import Mapping
+from types import ModuleType, SimpleNamespace
+
+from IPython.display import display
+
+from nblib import __version__
+from nblib.runs import parameters
+
+SHELL = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+
+
+class Text:
+    """A text that shows as itself, so that prose can glue it."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def start(chapter: str, names: Mapping[str, object]) -> SimpleNamespace:
+    """Check the parameters that a notebook holds and print the versions it runs with.
+
+    Args:
+        chapter: the notebook's name.
+        names: its `globals()`, right after the parameters cell.
+
+    Returns:
+        The parameters, as attributes.
+
+    Raises:
+        Refused: a parameter that the chapter does not declare, of a wrong type, or out of range. It shows without a
+            traceback.
+    """
+    import torch
+
+    known = parameters.declared(parameters.source(chapter))
+    given = {
+        name: value
+        for name, value in names.items()
+        if not name.startswith("_") and name not in SHELL and not isinstance(value, ModuleType) and not callable(value)
+    }
+    values = parameters.check(chapter, {name: given[name] for name in given if name in known or _is_value(given[name])})
+    versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, nblib {__version__}"
+    print(f"{versions}; device {values['device']}, seed {values['seed']}", file=sys.stdout)
+    return SimpleNamespace(**values)
+
+
+def _is_value(value: object) -> bool:
+    """Say whether something in a notebook could be a parameter, known or misspelt."""
+    return isinstance(value, (int, float, str, bool, list))
+
+
+def glue(name: str, text: object) -> None:
+    """Keep `text` under `name`, for the prose: {glue:text}`name`."""
+    from myst_nb import glue as keep
+
+    keep(name, Text(str(text)), display=False)
+
+
+def record(name: str, value: float, *, what: str, unit: str, run: SimpleNamespace, setting: str = "other") -> None:
+    """Put a number of this run on record; `nblib run --record` carries it into the ledger.
+
+    Args:
+        name: its short name, the same as the paper's number in `book/published`, if there is one.
+        value: the number; NaN is not recorded.
+        what: what it measures, in words.
+        unit: "share", "%", "s", or "" for a plain number.
+        run: the run's parameters, from `start`.
+        setting: "paper" where model, data and procedure are the paper's own, else "other".
+
+    Raises:
+        ValueError: a setting that is neither.
+    """
+    if setting not in ("paper", "other"):
+        raise ValueError(f"setting {setting!r} was given, expected 'paper' or 'other'")
+    if math.isnan(value):
+        return
+    entry = {"name": name, "value": float(value), "what": what, "unit": unit, "dataset": run.dataset,
+             "model": run.model, "device": _device(run.device), "setting": setting}
+    # this mime type is the one that the page's renderer leaves out
+    hidden = {"application/papermill.record/text/plain": json.dumps(entry)}
+    keys = {"scrapbook": {"name": f"record:{name}", "mime_prefix": "application/papermill.record/"}, "nblib_record": entry}
+    display(hidden, raw=True, metadata=keys)
+
+
+def _device(name: str) -> str:
+    """Return what a device is: the GPU's name, or CPU with its number of cores in use."""
+    import torch
+
+    from nblib.training import choose_device
+
+    device = choose_device(name)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

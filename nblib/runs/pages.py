@@ -1,0 +1,66 @@
+"""The pages that are generated: all parameters, and how long each chapter ran."""
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from nblib import store
+from nblib.runs import ledger, parameters
+
+PARAMETERS = """# All parameters
+
+Each chapter declares its parameters in its first code cell; this page is made from those cells.
+{doc}`running` says how to set them.
+"""
+RUN_TIMES = """# Run times
+
+What each chapter took, measured by the program that ran it: seconds from the kernel's start to its end, trained models
+included where they were not in the store yet, and the kernel's peak memory.
+
+"""
+MARK = "<!-- made by `python -m nblib.runs.pages`; do not edit -->\n\n"
+
+
+def parameters_page() -> str:
+    """Return the page of all parameters and profiles, as MyST."""
+    parts = [MARK + PARAMETERS]
+    for chapter in parameters.chapters():
+        parts.append(f"## {{doc}}`{chapter}`\n")
+        rows = ["| name | type | default | may be | what it is |", "| --- | --- | --- | --- | --- |"]
+        for item in parameters.declared(parameters.source(chapter)).values():
+            default = f"`{item.default!r}`".replace("|", r"\|")
+            rows.append(f"| `{item.name}` | {item.kind} | {default} | {item.allowed} | {item.help} |")
+        parts.append("\n".join(rows) + "\n")
+        for name in parameters.profiles():
+            if (parameters.PROFILES / name / f"{chapter}.yaml").exists():
+                values = yaml.safe_dump(parameters.profile(name, chapter), sort_keys=False)
+                parts.append(f"Profile `{name}`:\n\n```yaml\n{values}```\n")
+    return "\n".join(parts)
+
+
+def run_times_page(executed: Mapping[str, Path]) -> str:
+    """Return the page of run times: this build's pages, then the recorded runs of the ledger."""
+    rows = ["| chapter | run | device | seconds | peak memory, GB |", "| --- | --- | --- | --- | --- |"]
+    for chapter, path in executed.items():
+        facts = nbformat.read(path, 4).metadata["nblib"]
+        device = facts["parameters"]["device"]
+        rows.append(f"| {{doc}}`{chapter}` | this page | {device} | {facts['seconds']} | {facts['peak_gigabytes']} |")
+    for chapter in parameters.chapters():
+        seen = {}
+        for entry in ledger.read(chapter).values():
+            if entry["values"]:
+                seen[entry["profile"]] = (entry["device"], entry["seconds"])
+        for name, (device, seconds) in sorted(seen.items()):
+            rows.append(f"| {{doc}}`{chapter}` | recorded, `{name}` | {device} | {seconds} | |")
+    return MARK + RUN_TIMES + "\n".join(rows) + "\n"
+
+
+def write(folder: Path, executed: Mapping[str, Path]) -> None:
+    """Write both pages into a folder of pages."""
+    store.write(folder / "parameters.md", parameters_page())
+    store.write(folder / "run_times.md", run_times_page(executed))
+
+
+if __name__ == "__main__":
+    write(parameters.BOOK, {})
