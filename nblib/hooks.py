@@ -119,6 +119,31 @@ def edit(model: nn.Module, functions: Mapping[str, Callable[[Tensor], Tensor]]) 
         yield
 
 
+def output_shapes(model: nn.Module, images: Tensor) -> dict[str, torch.Size]:
+    """Return the shape of every layer's output, in the order in which the layers finish; the model itself is "".
+
+    Layers that do not run, or whose output is not one tensor, are left out; of several calls the last one counts.
+    """
+    shapes: dict[str, torch.Size] = {}
+
+    def note(layer: str, output: object) -> None:
+        shapes.pop(layer, None)
+        if isinstance(output, Tensor):
+            shapes[layer] = output.shape
+
+    handles = [
+        module.register_forward_hook(lambda _, __, output, layer=layer: note(layer, output))
+        for layer, module in model.named_modules()
+    ]
+    try:
+        with torch.no_grad():
+            model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
 @contextlib.contextmanager
 def relu_gradient(model: nn.Module, rule: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Pass the gradient that leaves each `nn.ReLU` module through `rule`, for the length of the block.
@@ -127,14 +152,13 @@ def relu_gradient(model: nn.Module, rule: Callable[[Tensor], Tensor]) -> Iterato
     (Springenberg et al. 2015). Works under in-place ReLU, where PyTorch's own module backward hooks fail.
 
     Raises:
-        ValueError: a model without `nn.ReLU` modules, on which the rule would silently do nothing.
+        ValueError: a model without `nn.ReLU` modules, or a forward pass with functional ReLUs too: on those the rule
+            would silently do nothing.
     """
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.ReLU)]
-    if not names:
-        raise ValueError(
-            f"{type(model).__name__} has no nn.ReLU module; a functional relu cannot be reached, so the rule would do "
-            "nothing: write its activations as nn.ReLU modules"
-        )
+    modules = [module for module in model.modules() if isinstance(module, nn.ReLU)]
+    advice = "a functional relu cannot be reached, so the rule would do nothing there: write it as an nn.ReLU module"
+    if not modules:
+        raise ValueError(f"{type(model).__name__} has no nn.ReLU module; {advice}")
 
     class Ruled(torch.autograd.Function):
         @staticmethod
@@ -145,13 +169,27 @@ def relu_gradient(model: nn.Module, rule: Callable[[Tensor], Tensor]) -> Iterato
         def backward(ctx, gradient: Tensor) -> Tensor:
             return rule(gradient)
 
-    handles = [
-        module.register_forward_hook(lambda _, __, output: Ruled.apply(output))
-        for module in model.modules()
-        if isinstance(module, nn.ReLU)
-    ]
+    def refuse_functional(_, __, output: object) -> None:
+        if isinstance(output, Tensor) and _has_relu_outside(output.grad_fn, "RuledBackward"):
+            raise ValueError(f"{type(model).__name__} has a ReLU that is not an nn.ReLU module; {advice}")
+
+    handles = [module.register_forward_hook(lambda _, __, output: Ruled.apply(output)) for module in modules]
+    handles.append(model.register_forward_hook(refuse_functional))
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _has_relu_outside(node: object, wrapper: str) -> bool:
+    """Say whether an autograd graph has a ReLU whose output goes anywhere but into a node named `wrapper`."""
+    seen, waiting = {node}, [node]
+    while waiting:
+        node = waiting.pop()
+        followers = [follower for follower, _ in getattr(node, "next_functions", ()) if follower is not None]
+        if any(follower.name() == "ReluBackward0" for follower in followers) and node.name() != wrapper:
+            return True
+        waiting += [follower for follower in followers if follower not in seen]
+        seen.update(followers)
+    return False

@@ -22,22 +22,22 @@ def _labels_for(labels: Tensor | int, logits: Tensor) -> Tensor:
 
 
 def class_logit(labels: Tensor | int) -> Target:
-    r"""Explain the logit of a class, $z_{y}$. `labels`: (N,) whole numbers, or one for all images."""
+    r"""Explain the logit of a class, :math:`z_{y}`. `labels`: (N,) whole numbers, or one for all images."""
     return lambda logits: logits.gather(1, _labels_for(labels, logits)).squeeze(1)
 
 
 def class_probability(labels: Tensor | int) -> Target:
-    r"""Explain the softmax probability of a class, $p_y=e^{z_y}/\sum_k e^{z_k}$, in [0, 1]. `labels` as in `class_logit`."""
+    r"""Explain the softmax probability of a class, :math:`p_y=e^{z_y}/\sum_k e^{z_k}`, in [0, 1]. `labels` as in `class_logit`."""
     return lambda logits: logits.softmax(1).gather(1, _labels_for(labels, logits)).squeeze(1)
 
 
 def max_logit() -> Target:
-    r"""Explain the largest logit, $\max_k z_k$; the class may change along an integration path."""
+    r"""Explain the largest logit, :math:`\max_k z_k`; the class may change along an integration path."""
     return lambda logits: logits.max(1).values
 
 
 def top_k_sum(k: int) -> Target:
-    r"""Explain the sum of the `k` largest logits, $\sum_{i\le k} z_{(i)}$; 1 ≤ k ≤ K."""
+    r"""Explain the sum of the `k` largest logits, :math:`\sum_{i\le k} z_{(i)}`; 1 ≤ k ≤ K."""
 
     def target(logits: Tensor) -> Tensor:
         if not 1 <= k <= logits.shape[1]:
@@ -48,14 +48,14 @@ def top_k_sum(k: int) -> Target:
 
 
 def entropy() -> Target:
-    r"""Explain the entropy of the softmax, $-\sum_k p_k\log p_k$, in nats, 0 to $\log K$."""
+    r"""Explain the entropy of the softmax, :math:`-\sum_k p_k\log p_k`, in nats, 0 to :math:`\log K`."""
     return lambda logits: -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
 
 
 def contrast(first: Tensor | int | None = None, second: Tensor | int | None = None) -> Target:
-    r"""Explain the lead of one class over another, $z_{first}-z_{second}$.
+    r"""Explain the lead of one class over another, :math:`z_{first}-z_{second}`.
 
-    Without arguments: the largest logit minus the second largest, $z_{(1)}-z_{(2)}$. With labels, (N,) or one number
+    Without arguments: the largest logit minus the second largest, :math:`z_{(1)}-z_{(2)}`. With labels, (N,) or one number
     each: the lead of those classes, which asks what tells the two apart.
     """
     if (first is None) != (second is None):
@@ -71,7 +71,7 @@ def contrast(first: Tensor | int | None = None, second: Tensor | int | None = No
 
 
 def surprisal(mean: Tensor, covariance: Tensor) -> Target:
-    r"""Explain how unusual a response is under a Gaussian model, $\tfrac12(r-\mu)^\top\Sigma^{-1}(r-\mu)$.
+    r"""Explain how unusual a response is under a Gaussian model, :math:`\tfrac12(r-\mu)^\top\Sigma^{-1}(r-\mu)`.
 
     Args:
         mean: (K,), the mean response.

@@ -74,7 +74,7 @@ def _scene(generator: torch.Generator, count: int, bodies: int, markings: int, d
     behind = torch.frac(lightness + uniform(0.3, 0.7))  # far from the body's lightness, on a circle
     light_ink = (lightness + uniform(-0.2, 0.2) < 0.5).float()
     ink = _colour(uniform(0, 1), uniform(0.0, 0.3), 0.06 + 0.9 * light_ink)
-    strength = uniform(1 - 0.75 * difficulty, 1 - 0.25 * difficulty)[:, None]
+    strength = 1 - 1.7 * difficulty * uniform(0, 1)[:, None]
     return {
         "label": rounds.flatten(),
         "radius": radius, "centre": centre,

@@ -78,14 +78,15 @@ def map_grid(images, maps: Mapping[str, object], *, rows: Sequence[str] | None =
     maps = {name: as_maps(name, values, pictures) for name, values in maps.items()}
     masks = None if outline is None else as_maps("outline", outline, pictures)
     limits = _limits(maps, scale, percentile)
-    figure, axes = _map_frames(pictures, list(maps), rows, across, columns)
+    kinds = sorted({_signed(values) for values in maps.values()})
+    figure, axes = _map_frames(pictures, list(maps), rows, across, columns, len(kinds))
     for row, picture in enumerate(pictures):
         axes[row, 0].imshow(picture)
         for axis, (name, values) in zip(axes[row, 1:], maps.items()):
             _draw(axis, values[row], _signed(values), limits[name][row], picture if overlay else None)
         for axis in axes[row, : len(maps) + 1] if masks is not None else ():
             _outline(axis, masks[row])
-    for signed in sorted({_signed(values) for values in maps.values()}):
+    for signed in kinds:
         ends = [limits[name][0] for name, values in maps.items() if _signed(values) == signed]
         _colour_bar(figure, axes, signed, ends[0] if scale == "all" else None, scale, percentile, quantity)
     return figure
@@ -97,7 +98,7 @@ def _frames(down: int, across: int, pictures: np.ndarray, rows=None, columns=Non
     side = min(1.7, (WIDTH - margin) / across)
     height = down * (side * pictures.shape[1] / pictures.shape[2] + (0.24 if titled else 0.04)) + 0.3 + 0.65 * bars
     # Colour bars need some width for what they say.
-    figure = new_figure(height, width=min(WIDTH, max(margin + side * across, 4.5 if bars else 0.0)))
+    figure = new_figure(height, width=min(WIDTH, max(margin + side * across, 4.8 if bars else 0.0)))
     axes = figure.subplots(down, across, squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
@@ -109,17 +110,17 @@ def _frames(down: int, across: int, pictures: np.ndarray, rows=None, columns=Non
     return figure, axes
 
 
-def _map_frames(pictures: np.ndarray, names: list[str], rows, across: str, columns: int):
+def _map_frames(pictures: np.ndarray, names: list[str], rows, across: str, columns: int, bars: int):
     """Return a figure and its frames as (image, the image and then its maps), however these lie on the page."""
     names = ["image", *names]
     if len(pictures) == 1:
-        figure, axes = _frames(-(-len(names) // columns), min(columns, len(names)), pictures, titled=True, bars=1)
+        figure, axes = _frames(-(-len(names) // columns), min(columns, len(names)), pictures, titled=True, bars=bars)
         for axis, name in zip(axes.flat, names):
             axis.set_title(name)
         return figure, axes.reshape(1, -1)
     if across == "maps":
-        return _frames(len(pictures), len(names), pictures, rows, names, bars=1)
-    figure, axes = _frames(len(names), len(pictures), pictures, names, rows, bars=1)
+        return _frames(len(pictures), len(names), pictures, rows, names, bars=bars)
+    figure, axes = _frames(len(names), len(pictures), pictures, names, rows, bars=bars)
     return figure, axes.T
 
 

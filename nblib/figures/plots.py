@@ -124,8 +124,9 @@ def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, 
     brightness = shown.to_rgba(matrix)[..., :3] @ GREY_LEVELS
     for (row, column), value in np.ndenumerate(matrix):
         finite = np.isfinite(value)
+        text = f"{value:.{digits}f}".replace("-", "−") if finite else "–"
         ink = "white" if finite and brightness[row, column] < 0.5 else BLACK
-        axis.text(column, row, f"{value:.{digits}f}" if finite else "–", ha="center", va="center", fontsize=8, color=ink)
+        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
     turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, column_labels)) > 60 else {}
     axis.set_xticks(range(len(column_labels)), column_labels, **turned)
     axis.set_yticks(range(len(row_labels)), row_labels)

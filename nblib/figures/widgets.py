@@ -32,7 +32,7 @@ def frame_player(frames: Sequence[Frame] | Callable[[int], Figure], *, labels: S
         ValueError: labels or texts that are missing, empty or do not fit the frames, or bytes that are no picture.
     """
     if callable(frames):
-        frames = (frames(number) for number in range(len(labels)))
+        frames = map(frames, range(len(labels)))  # drawn one at a time
     else:
         _same_count("labels", labels, len(frames))
     _check(labels, alts, description)

@@ -1,0 +1,125 @@
+"""The rules of the house that a machine can check: who imports whom, sizes, pins, and what stays out of the files."""
+import ast
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from nblib.store import ROOT
+
+ROOMS = ["data", "models", "training", "hooks", "targets", "methods", "metrics", "figures", "runs"]
+UNDER = {"store", "environment"}  # these lie under all rooms, or before them
+RIGHT_OF_ALL = {"exercises", "__main__"}
+SOURCES = sorted((ROOT / "nblib").rglob("*.py"))
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return listed.stdout.split()
+
+
+def room(path) -> str:
+    return path.relative_to(ROOT / "nblib").parts[0].removesuffix(".py")
+
+
+def imported(path) -> set[str]:
+    """Return the rooms that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nblib":
+            names = [node.module] if "." in node.module else [f"nblib.{alias.name}" for alias in node.names]
+            found |= {name.split(".")[1] for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("nblib.")}
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_from_rooms_to_its_left(path):
+    here = room(path)
+    if here in RIGHT_OF_ALL or here == "__init__":
+        return
+    for other in imported(path) - {here, "__version__"}:
+        if other in UNDER:
+            continue
+        assert here not in UNDER, f"{path.name} lies under all rooms and imports {other}"
+        assert ROOMS.index(other) < ROOMS.index(here), f"{here} imports {other}, which is not to its left"
+
+
+def test_only_hooks_registers_hooks_and_only_runs_knows_papermill():
+    for path in SOURCES:
+        text = path.read_text()
+        assert path.name == "hooks.py" or not re.search(r"register_\w*hook", text), path
+        assert room(path) == "runs" or "papermill" not in text, path
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_functions_stay_small(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300, "more than 300 lines: it is two things"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            described = ast.get_docstring(node, clean=False)
+            lines = node.end_lineno - node.lineno + 1 - (len(described.splitlines()) if described else 0)
+            assert lines <= 50, f"{node.name} has {lines} lines: it is two things"
+
+
+def test_public_functions_have_docstrings():
+    for path in SOURCES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name} has no docstring"
+
+
+def test_nothing_is_written_as_a_pickle_or_read_unsafely():
+    for path in SOURCES:
+        text = path.read_text()
+        assert "torch.save" not in text and "import pickle" not in text, path
+        for call in re.findall(r"torch\.load\([^)]*\)", text):
+            assert "weights_only=True" in call, f"{path.name}: {call}"
+
+
+def test_the_first_steps_need_only_the_standard_library():
+    import sys
+
+    for name in ("__init__.py", "__main__.py", "environment.py"):
+        tree = ast.parse((ROOT / "nblib" / name).read_text())
+        top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        for node in top:
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            assert all(n.split(".")[0] in sys.stdlib_module_names | {"nblib"} for n in names), f"{name} imports {names}"
+
+
+def test_conda_takes_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip = environment["dependencies"][0], environment["dependencies"][-1]["pip"]
+    assert pip == ["-r requirements.txt", "-e ."]
+    assert python in ("python=3.11", "python=3.12")
+    pins = (ROOT / "requirements.txt").read_text().splitlines()
+    project = (ROOT / "pyproject.toml").read_text()
+    for name in re.findall(r'^    "([a-z0-9-]+)', project, re.M):
+        assert any(line.startswith(f"{name}==") for line in pins), f"{name} is in pyproject.toml and not in the pins"
+
+
+def test_no_names_of_hosts_or_machines():
+    hosts = "|".join(["pypi" + ".org", "pythonhosted" + ".org", "registry.npmjs" + ".org", "deb.debian" + ".org"])
+    folders = r"(?<![\w.])/(?:work|farm|root|home|tmp)/[\w.-]+"
+    for name in tracked():
+        path = ROOT / name
+        if not path.is_file() or path.suffix in {".png", ".woff2", ".bib"}:
+            continue
+        text = path.read_text(errors="ignore")
+        assert not re.search(hosts, text), f"{name} names a registry's host"
+        assert not re.search(folders, text), f"{name} names a folder of one machine: {re.search(folders, text)[0]}"
+
+
+def test_no_data_weights_or_outputs_are_tracked():
+    for name in tracked():
+        assert not re.search(r"\.(jpe?g|tar|npz|th|pt|pth|pkl|safetensors)$", name, re.I), name
+        if name.endswith(".ipynb"):
+            cells = json.loads((ROOT / name).read_text())["cells"]
+            assert not any(cell.get("outputs") for cell in cells), f"{name} is committed with outputs"
