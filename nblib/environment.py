@@ -38,8 +38,8 @@ def inside() -> bool:
     return Path(sys.prefix).resolve() == HOME.resolve()
 
 
-def enter(argv: list[str]) -> None:
-    """Go on inside the environment, which is first made if its pins have changed; returns only inside it."""
+def enter(argv: list[str], module: str = "nblib") -> None:
+    """Go on with `python -m module` inside the environment, made first if its pins have changed; returns only inside."""
     if inside():
         return
     if sys.version_info[:2] not in VERSIONS:
@@ -52,8 +52,8 @@ def enter(argv: list[str]) -> None:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environ = os.environ | {"PYTHONPATH": path}
     if os.name == "nt":
-        sys.exit(subprocess.call([str(PYTHON), "-m", "nblib", *argv], env=environ))
-    os.execve(PYTHON, [str(PYTHON), "-m", "nblib", *argv], environ)  # signals reach the work itself
+        sys.exit(subprocess.call([str(PYTHON), "-m", module, *argv], env=environ))
+    os.execve(PYTHON, [str(PYTHON), "-m", module, *argv], environ)  # signals reach the work itself
 
 
 @contextlib.contextmanager

@@ -10,9 +10,15 @@ INPUT = ":input"
 
 
 class Captured(dict):
-    """The captured tensors by layer; asking for a layer that has not run yet says so."""
+    """The captured tensors by layer; asking for a layer that has not run yet, or was not asked for, says so."""
+
+    def __init__(self, layers: list[str]):
+        super().__init__()
+        self.layers = layers
 
     def __missing__(self, layer: str) -> Tensor:
+        if layer not in self.layers:
+            raise KeyError(f"layer {layer!r} is not captured; captured are {', '.join(map(repr, self.layers))}")
         raise RuntimeError(f"layer {layer!r} has not run: no forward pass since `capture` began has called it")
 
 
@@ -36,7 +42,8 @@ def _on_tensors(model: nn.Module, functions: Mapping[str, Callable[[Tensor], Ten
 
     def changed(layer: str, tensor: object) -> Tensor:
         if not isinstance(tensor, Tensor):
-            raise ValueError(f"layer {layer!r} has a {type(tensor).__name__}, expected one tensor: name a layer inside it")
+            given = type(tensor).__name__
+            raise ValueError(f"layer {layer!r} has a {given}, expected one tensor: name a layer inside it")
         unseen.discard(layer)
         result = functions[layer](tensor)
         if not isinstance(result, Tensor):
@@ -90,7 +97,7 @@ def capture(model: nn.Module, layers: Iterable[str]) -> Iterator[dict[str, Tenso
         RuntimeError: a layer that never ran in the block.
     """
     layers = [layers] if isinstance(layers, str) else list(layers)
-    tensors = Captured()
+    tensors = Captured(layers)
 
     def keep(layer: str, tensor: Tensor) -> Tensor:
         tensors[layer] = tensor

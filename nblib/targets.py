@@ -1,4 +1,4 @@
-"""The scalar that is being explained: each factory returns a function from logits (N, K) to one number per image (N,)."""
+"""The scalar that is explained: each factory returns a function from logits (N, K) to one number an image, (N,)."""
 from collections.abc import Callable
 
 import torch
@@ -27,7 +27,7 @@ def class_logit(labels: Tensor | int) -> Target:
 
 
 def class_probability(labels: Tensor | int) -> Target:
-    r"""Explain the softmax probability of a class, :math:`p_y=e^{z_y}/\sum_k e^{z_k}`, in [0, 1]. `labels` as in `class_logit`."""
+    r"""Explain the softmax probability of a class, :math:`p_y=e^{z_y}/\sum_k e^{z_k}`. `labels` as in `class_logit`."""
     return lambda logits: logits.softmax(1).gather(1, _labels_for(labels, logits)).squeeze(1)
 
 
@@ -55,8 +55,8 @@ def entropy() -> Target:
 def contrast(first: Tensor | int | None = None, second: Tensor | int | None = None) -> Target:
     r"""Explain the lead of one class over another, :math:`z_{first}-z_{second}`.
 
-    Without arguments: the largest logit minus the second largest, :math:`z_{(1)}-z_{(2)}`. With labels, (N,) or one number
-    each: the lead of those classes, which asks what tells the two apart.
+    Without arguments: the largest logit minus the second largest, :math:`z_{(1)}-z_{(2)}`. With labels, (N,) or one
+    number each: the lead of those classes, which asks what tells the two apart.
     """
     if (first is None) != (second is None):
         raise ValueError("contrast takes no class or two, one was given")
@@ -81,7 +81,8 @@ def surprisal(mean: Tensor, covariance: Tensor) -> Target:
         ValueError: shapes that do not fit, or a covariance that is not positive definite.
     """
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
-        raise ValueError(f"mean {tuple(mean.shape)} and covariance {tuple(covariance.shape)} were given, expected (K,) and (K, K)")
+        given = f"mean {tuple(mean.shape)} and covariance {tuple(covariance.shape)}"
+        raise ValueError(f"{given} were given, expected (K,) and (K, K)")
     factor, failed = torch.linalg.cholesky_ex(covariance)
     if failed:
         raise ValueError("the covariance is not positive definite; add a small multiple of the identity")
@@ -97,7 +98,8 @@ def surprisal(mean: Tensor, covariance: Tensor) -> Target:
 
 
 def evaluate(target: Target, logits: Tensor, index: Tensor, count: int) -> Tensor:
-    """Apply `target`, made for a whole batch of `count` images, to rows that are any of its images, any number of times.
+    """Apply `target`, made for a whole batch of `count` images, to rows that are any of its images, any number of
+    times.
 
     This is what lets methods cut a batch into chunks, or put many steps of a path into one forward pass, while a target
     still holds one label for each image.
@@ -122,7 +124,8 @@ def evaluate(target: Target, logits: Tensor, index: Tensor, count: int) -> Tenso
         mine = (copy == number).nonzero().squeeze(1)
         whole = logits.new_zeros(count, logits.shape[1]).index_copy(0, index[mine], logits[mine])
         scalars = target(whole)
-        if scalars.shape != (count,):
-            raise ValueError(f"the target returned shape {tuple(scalars.shape)}, expected ({count},): one number an image")
+        if not isinstance(scalars, Tensor) or scalars.shape != (count,):
+            given = f"shape {tuple(scalars.shape)}" if isinstance(scalars, Tensor) else type(scalars).__name__
+            raise ValueError(f"the target returned {given}, expected a tensor ({count},): one number an image")
         values = values.index_copy(0, mine, scalars[index[mine]])
     return values

@@ -15,7 +15,7 @@ Index = int | slice | Sequence[int] | Tensor
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Rows of a tensor that are made when they are asked for: `make(number)` gives one, `numbers` are those it holds."""
+    """Rows of a tensor, made when they are asked for: `make(number)` gives one, `numbers` are those it holds."""
 
     make: Callable[[int], Tensor]
     numbers: Tensor
@@ -28,14 +28,16 @@ class Rows:
 
     def read(self) -> Tensor:
         """Make all rows, several at a time, since decoding an image leaves Python to other threads."""
+        numbers = self.numbers.tolist()
+        first = self.make(numbers[0] if numbers else 0)
+        rows = first.new_empty(len(numbers), *first.shape)
+        rows[:1] = first
+
+        def fill(place: int) -> None:
+            rows[place] = self.make(numbers[place])
+
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            first = self.make(int(self.numbers[0])) if len(self) else self.make(0)[:0]
-            rows = first.new_empty(len(self), *first.shape)
-
-            def fill(place: int) -> None:
-                rows[place] = self.make(int(self.numbers[place]))
-
-            list(pool.map(fill, range(len(self))))
+            list(pool.map(fill, range(1, len(numbers))))
         return rows
 
 
@@ -63,7 +65,7 @@ class Images:
                  masks: Tensor | Rows | None = None, parts: Tensor | None = None, key: str = ""):
         lengths = {len(field) for field in (images, labels, masks, parts) if field is not None}
         if len(lengths) > 1:
-            raise ValueError(f"images, labels, masks and parts of lengths {sorted(lengths)} were given, expected equal ones")
+            raise ValueError(f"fields of lengths {sorted(lengths)} were given, expected one length for all")
         self._images, self._masks, self._parts = images, masks, parts
         self.labels, self.classes, self.key = labels, tuple(classes), key
 
@@ -86,7 +88,7 @@ class Images:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        where = "read as they are sliced" if isinstance(self._images, Rows) else f"in one tensor on {self.images.device}"
+        where = "read as they are sliced" if isinstance(self._images, Rows) else f"in memory on {self.images.device}"
         return f"<{len(self)} images of {len(self.classes)} classes, {where}>"
 
     def __getitem__(self, index: Index) -> "Images":
@@ -133,7 +135,8 @@ def _rows(index: Index, count: int) -> slice | Tensor:
             raise ValueError(f"truth values of shape {tuple(rows.shape)} were given, expected ({count},): one an image")
         return rows.nonzero().squeeze(1)
     if rows.is_floating_point() or rows.ndim > 1:
-        raise ValueError(f"an index of type {rows.dtype}, shape {tuple(rows.shape)} was given, expected whole numbers in a row")
+        raise ValueError(f"an index of type {rows.dtype} and shape {tuple(rows.shape)} was given, expected one row of "
+                         "whole numbers or truth values")
     rows = rows.long().reshape(-1)
     if int(rows.min()) < -count or int(rows.max()) >= count:
         raise IndexError(f"image {rows.tolist()[:5]} was asked for, the set has {count}")

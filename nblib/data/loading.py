@@ -1,27 +1,108 @@
 """`load`: one call for every set of images."""
-import difflib
+import dataclasses
 import inspect
-import numbers
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
-from nblib import store
+from nblib.data import photographs
 from nblib.data import shapes as drawing
+from nblib.data.folders import Listing, gather
+from nblib.data.geometry import BODIES, MARKINGS
 from nblib.data.images import Images
+from nblib.data.request import Request, data_root, share, unknown, whole
 
 
-def shapes(*, split: str, size: int | None, limit: int | None, seed: int, data_dir: object, bodies: int = 3,
-           markings: int = 3, difficulty: float = 0.5, shortcut: float = 0.0) -> Images:
-    size = 32 if size is None else size
-    drawn = dict(bodies=bodies, markings=markings, difficulty=difficulty, shortcut=shortcut)
-    images, labels, parts = drawing.render(split=split, size=size, limit=limit, seed=seed, **drawn)
+def shapes(request: Request, *, bodies: int = 3, markings: int = 3, difficulty: float = 0.5,
+           shortcut: float = 0.0) -> Images:
+    """Drawn images whose class is a body with a marking; splits train, val and test."""
+    request.expect_split(tuple(drawing.LENGTHS))
+    whole("bodies", bodies, 2, len(BODIES))
+    whole("markings", markings, 2, len(MARKINGS))
+    request = _sized(request, smallest=drawing.SMALLEST)
+    images, labels, parts = drawing.render(
+        split=request.split, size=request.size, limit=request.limit, seed=request.seed, bodies=bodies,
+        markings=markings, difficulty=share("difficulty", difficulty), shortcut=share("shortcut", shortcut))
     masks = (parts == drawing.BODY) | (parts == drawing.MARKING)
-    key = store.key("shapes", split, size, limit, seed, drawn)
-    return Images(images, labels, drawing.names(bodies, markings), masks=masks, parts=parts, key=key)
+    return Images(images, labels, drawing.names(bodies, markings), masks=masks, parts=parts, key=request.key())
 
 
-SETS = {"shapes": shapes}
+def digits(request: Request) -> Images:
+    """scikit-learn's 1,797 handwritten digits, each pixel of the 8 x 8 shown as a block; splits train, val and test."""
+    from sklearn.datasets import load_digits
+
+    request.expect_split(("train", "val", "test"))
+    request = _sized(request, smallest=8)
+    images, labels = (torch.from_numpy(values) for values in load_digits(return_X_y=True))
+    rank = torch.empty_like(labels)
+    for digit in range(10):
+        mine = labels == digit
+        rank[mine] = torch.arange(int(mine.sum()))
+    place = rank % 5  # of every five images of a digit three are for training
+    rows = {"train": place < 3, "val": place == 3, "test": place == 4}[request.split].nonzero().squeeze(1)
+    rows = rows[request.subset(labels[rows])]
+    small = images[rows].float().reshape(-1, 1, 8, 8) / 16
+    grey = F.interpolate(small, size=(request.size, request.size), mode="nearest-exact")
+    classes = [str(digit) for digit in range(10)]
+    return Images(grey.repeat(1, 3, 1, 1), labels[rows].long(), classes, key=request.key())
 
 
-def load(name, *, split="train", size=None, limit=None, seed=0, data_dir=None, **options) -> Images:
-    return SETS[name](split=split, size=size, limit=limit, seed=seed, data_dir=data_dir, **options)
+def _sized(request: Request, *, smallest: int) -> Request:
+    """Return the request with 32 pixels where no size was given, so that the default has one key."""
+    return dataclasses.replace(request, size=whole("size", 32 if request.size is None else request.size, smallest))
+
+
+SETS: dict[str, Callable[..., Images | Listing]] = {
+    "shapes": shapes, "digits": digits, "cifar10": photographs.cifar10, "imagenette": photographs.imagenette,
+    "oxford_pets": photographs.oxford_pets, "stanford_cars": photographs.stanford_cars, "cub200": photographs.cub200,
+    "imagenet": photographs.imagenet,
+}
+
+
+def load(name: str, *, split: str = "train", size: int | None = None, limit: int | None = None, seed: int = 0,
+         data_dir: Path | str | None = None, **options: object) -> Images:
+    """Load labelled images: drawn ones, digits, a published set, or a folder of one's own.
+
+    Args:
+        name: ``"shapes"``, ``"digits"``, ``"cifar10"``, ``"imagenette"``, ``"oxford_pets"``, ``"stanford_cars"``,
+            ``"cub200"``, ``"imagenet"``, or ``"folder:PATH"`` with pictures in ``PATH/[split/]class/``.
+        split: ``"train"``, ``"val"`` or ``"test"``; a set has only those that its authors made (shapes and digits
+            have all three, imagenette and imagenet train and val, the others train and test).
+        size: side of the images in pixels. Files are squashed to it, bilinear and averaging. None: the images' own
+            size, which must be one; 32 for shapes (16 or more) and digits (8 or more).
+        limit: at most so many images, 1 or more; of shapes exactly so many. As many of each class as there are; a
+            smaller limit gives the beginning of a larger one. None: all; of shapes 8,000, 2,000 and 2,000.
+        seed: of the drawing, and of the choice under a limit; 0 or more.
+        data_dir: the folder of the real sets; None: the variable ``NBLIB_DATA``, else ``data`` in the checkout.
+        **options: of the set. shapes: ``bodies`` and ``markings``, how many of each, 2 to 6 (3), ``difficulty`` in
+            [0, 1] (0.5), ``shortcut``, the probability in [0, 1] that the tile at the border tells the class (0.0).
+            imagenette: ``resolution``, ``"160px"`` (default), ``"320px"`` or ``"full"``. oxford_pets: ``border``,
+            whether the outline of the trimap counts as the animal (True).
+
+    Returns:
+        The `Images`. Shapes have masks and parts; oxford_pets, and cub200 where its segmentations lie too, have masks.
+        See `nblib.data.shapes.render` for what the parts cover.
+
+    Raises:
+        ValueError: an unknown name, split or option, a value out of range, or mixed image sizes without `size`.
+        RuntimeError: files that are missing or cannot be read, named.
+    """
+    if not isinstance(name, str) or not (name in SETS or name.startswith("folder:")):
+        raise ValueError(unknown("data set", name, [*SETS, "folder:PATH"]))
+    make = SETS.get(name, photographs.folder)
+    defaults = {option: parameter.default for option, parameter in inspect.signature(make).parameters.items()
+                if parameter.kind is parameter.KEYWORD_ONLY}
+    for option in options:
+        if option not in defaults:
+            raise ValueError(unknown(f"option of {name}", option, defaults))
+    if size is not None:
+        whole("size", size, 1)
+    if limit is not None:
+        whole("limit", limit, 1)
+    whole("seed", seed, 0)
+    options = defaults | options
+    request = Request(name, split, size, limit, seed, data_root(data_dir), options)
+    found = make(request, **options)
+    return gather(found, request) if isinstance(found, Listing) else found

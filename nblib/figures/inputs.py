@@ -24,7 +24,8 @@ def as_maps(name: str, values, pictures: np.ndarray) -> np.ndarray:
     """Return the maps of one name, (N, H, W), or say what is wrong with them."""
     values = array(values)
     if values.shape != pictures.shape[:3]:
-        raise ValueError(f"{name!r} of shape {values.shape} was given, expected {pictures.shape[:3]}, one for each image")
+        expected = f"{pictures.shape[:3]}, one for each image"
+        raise ValueError(f"{name!r} of shape {values.shape} was given, expected {expected}")
     if not np.isfinite(values).all():
         raise ValueError(f"{name!r} has values that are not finite")
     return values

@@ -93,7 +93,7 @@ def map_grid(images, maps: Mapping[str, object], *, rows: Sequence[str] | None =
 
 
 def _frames(down: int, across: int, pictures: np.ndarray, rows=None, columns=None, *, titled=False, bars=0):
-    """Return a figure and `down` × `across` bare frames, named at the left and above, with room for colour bars below."""
+    """Return a figure and `down` × `across` frames, named at the left and above, with room for colour bars."""
     margin = 0.1 + 0.075 * max(map(len, rows or [""]))
     side = min(1.7, (WIDTH - margin) / across)
     height = down * (side * pictures.shape[1] / pictures.shape[2] + (0.24 if titled else 0.04)) + 0.3 + 0.65 * bars

@@ -33,7 +33,7 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
         line = [array(values) for values in line]
         if len(line) not in (2, 4) or any(values.shape != line[0].shape or values.ndim != 1 for values in line):
             shapes = ", ".join(str(values.shape) for values in line)
-            raise ValueError(f"line {name!r} has arrays of shape {shapes}, expected x and mean, or x, mean, low and high")
+            raise ValueError(f"line {name!r} has arrays of shape {shapes}, expected x, mean and perhaps low and high")
         axis.plot(line[0], line[1], color=colour, marker=marker)
         if len(line) == 4:
             axis.fill_between(line[0], line[2], line[3], color=colour, alpha=0.18, linewidth=0)
@@ -140,7 +140,8 @@ def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, 
 def _countable(what: str, things) -> None:
     """Refuse nothing, and more things than the palette tells apart."""
     if not 1 <= len(things) <= len(PALETTE):
-        raise ValueError(f"{len(things)} {what} were given, expected 1 to {len(PALETTE)}: more cannot be told apart by colour")
+        most = len(PALETTE)
+        raise ValueError(f"{len(things)} {what} were given, expected 1 to {most}: more cannot be told apart by colour")
 
 
 def _name_ends(axis, ends: list[tuple[float, str, str]], height: float) -> None:

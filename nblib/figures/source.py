@@ -25,7 +25,7 @@ class Source:
 
 
 def show_source(thing: Callable | type, *, lines: tuple[int, int] | None = None, docstrings: bool = False) -> Source:
-    """Show the code of a function or class of this repository.
+    """Show the code of a function or class of the library.
 
     Args:
         thing: a function or a class.
@@ -33,15 +33,15 @@ def show_source(thing: Callable | type, *, lines: tuple[int, int] | None = None,
         docstrings: show them whole; otherwise only the first line of each.
 
     Raises:
-        ValueError: something without code in this repository, or lines that are not there.
+        ValueError: something whose code is not in the library, or lines that are not there.
     """
     thing = inspect.unwrap(thing)
     try:
         source, first = inspect.getsourcelines(thing)
-        path = Path(inspect.getsourcefile(thing)).resolve().relative_to(ROOT)
+        path = Path(inspect.getsourcefile(thing)).resolve().relative_to(ROOT / "nblib")
     except (TypeError, OSError, ValueError):
         name = getattr(thing, "__name__", repr(thing))
-        raise ValueError(f"{name} has no code in this repository; expected a function or class of nblib") from None
+        raise ValueError(f"{name} was given, expected a function or class whose code is in nblib") from None
     code = textwrap.dedent("".join(source)).rstrip()
     code = code if docstrings else shorten_docstrings(code)
     if lines is not None:
@@ -49,7 +49,7 @@ def show_source(thing: Callable | type, *, lines: tuple[int, int] | None = None,
         if not 1 <= lines[0] <= lines[1] <= len(shown):
             raise ValueError(f"lines={lines} was given, {thing.__name__} has lines 1 to {len(shown)}")
         code = textwrap.dedent("\n".join(shown[lines[0] - 1 : lines[1]]))
-    return Source(thing.__qualname__, f"{path.as_posix()}, line {first}", code)
+    return Source(thing.__qualname__, f"nblib/{path.as_posix()}, line {first}", code)
 
 
 def shorten_docstrings(code: str) -> str:

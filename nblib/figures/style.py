@@ -56,7 +56,7 @@ STYLE = {
 
 
 def use_style() -> None:
-    """Make the style of the book that of all figures from here on, and let a notebook show a figure that is a cell's value."""
+    """Give all figures from here on the book's style, and let a notebook show a figure that is a cell's value."""
     matplotlib.rcParams.update(STYLE)
     if shell := get_ipython():
         # Our figures are made without pyplot, so nothing else would register this.

@@ -1,7 +1,7 @@
 """Class activation maps: which places of a late layer speak for the class. Grad-CAM and Grad-CAM++, both ours.
 
-captum has Grad-CAM as `LayerGradCam`, and the tests compare the two where it works: where an in-place ReLU follows the
-layer, what it stored has been overwritten.
+captum has Grad-CAM too, as `LayerGradCam`, and the tests hold ours against it; the two methods here share all but their
+weights.
 """
 from collections.abc import Callable
 
@@ -64,15 +64,16 @@ def grad_cam(
         target: a function of logits; None explains the logit of the class predicted at x.
         layer: where A is read, an output (N, k, h, w); None takes `last_spatial_layer`.
         relu: True, as the paper defines it, keeps what speaks for the target; False returns the signed sum.
-        chunk_size: rows in one forward and backward pass; None chooses by the images' size. Results do not depend on it.
+        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
 
     Returns:
         (N, 1, H, W), bilinear from h × w; ≥ 0 with `relu`.
 
     Raises:
-        ValueError: as `gradient`, or a layer without places. KeyError: a layer that is not there, with the nearest names.
+        ValueError: as `gradient`, or a layer without places.
+        KeyError: a layer that is not there, with the nearest names.
 
-    Source: Selvaraju et al. (2017), equations 1 and 2. Engine: ours.
+    Source: Selvaraju et al. (2017), equations 1 and 2. Engine: ours; equal to captum's `LayerGradCam`, interpolated.
     """
     return _class_activation(
         model, images, lambda _, slope: slope.mean((2, 3), keepdim=True), target, layer, relu, chunk_size
@@ -99,17 +100,18 @@ def grad_cam_plus_plus(
         target: a function of logits; None explains the logit of the class predicted at x.
         layer: where A is read, an output (N, k, h, w); None takes `last_spatial_layer`.
         relu: True, as the paper defines it, keeps what speaks for the target; False returns the signed sum.
-        chunk_size: rows in one forward and backward pass; None chooses by the images' size. Results do not depend on it.
+        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
 
     Returns:
         (N, 1, H, W), bilinear from h × w; ≥ 0 with `relu`. The constant :math:`10^{-6}` makes it depend on the scale of
         the logits where gradients are below about :math:`10^{-3}`.
 
     Raises:
-        ValueError: as `gradient`, or a layer without places. KeyError: a layer that is not there, with the nearest names.
+        ValueError: as `gradient`, or a layer without places.
+        KeyError: a layer that is not there, with the nearest names.
 
-    Source: Chattopadhay et al. (2018), equation 19, whose target is the exponential of the logit; here g is the gradient of
-    the target itself, as in the code that P4's comparison used. Engine: ours; captum has none.
+    Source: Chattopadhay et al. (2018), whose target is the exponential of the logit; here g is the
+    gradient of the target itself, as in the code that P4's comparison used. Engine: ours; captum has none.
     """
 
     def weights(activation: Tensor, slope: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Saliency without gradients: hide parts of the image and see what the network loses. Occlusion and RISE, both ours.
 
-captum has `Occlusion`, and the tests compare the two: ours puts windows and images into one batch of bounded size.
+captum has `Occlusion`, and the tests hold ours against it: its maps are single precision whatever the images are.
 """
 import math
 
@@ -20,7 +20,7 @@ def window_spans(side: int, window: int | float, stride: int | float | None) -> 
     size = _pixels("window", window, side)
     step = size if stride is None else _pixels("stride", stride, side)
     if step > size:
-        raise ValueError(f"stride={stride!r} is {step} pixels, expected at most the window's {size}: pixels would be missed")
+        raise ValueError(f"stride={stride!r} is {step} pixels, expected at most the window's {size}: it misses pixels")
     starts = torch.arange(math.ceil((side - size) / step) + 1).unsqueeze(1) * step
     pixels = torch.arange(side)
     return (pixels >= starts) & (pixels < starts + size)
@@ -45,7 +45,8 @@ def occlusion(
     baseline: float | str | Tensor = 0.0,
     chunk_size: int | None = None,
 ) -> Tensor:
-    r"""How much the target drops when a window over the pixel is painted over, averaged over the windows w that cover it.
+    r"""How much the target drops when a window over the pixel is painted over, averaged over the windows w that cover
+    it.
 
     .. math:: S_{uv}=\frac1{|\{w\ni(u,v)\}|}\sum_{w\ni(u,v)}\big(f(x)-f(x_{w\to x'})\big)
 
@@ -55,9 +56,9 @@ def occlusion(
         target: a function of logits; None explains the softmax probability of the class predicted at x.
         window: the window's side in pixels, or, below 1, as a share of each side of the image.
         stride: how far the window moves, in the same units and at most the window; None lays windows side by side.
-        baseline: :math:`x'`, what is painted: a number (0.0 is black), "mean" (each image's own mean colour), or a tensor
-            (C, 1, 1), (C, H, W) or (N, C, H, W).
-        chunk_size: rows in one forward pass; None chooses by the images' size. Results do not depend on it.
+        baseline: :math:`x'`, what is painted: a number (0.0 is black), "mean" (each image's own mean colour), or a
+            tensor (C, 1, 1), (C, H, W) or (N, C, H, W).
+        chunk_size: rows in one forward pass; None goes by the images' size. Results do not depend on it.
 
     Returns:
         (N, 1, H, W), in target units; positive where the pixels were needed.
@@ -101,8 +102,8 @@ def rise(
 
     .. math:: S=\frac1{Mp}\sum_{m}f(x\odot M_m)\,M_m
 
-    A mask is a grid of cells, each on with probability p, enlarged bilinearly to one cell more than the image and cut out at
-    a random shift.
+    A mask is a grid of cells, each on with probability p, enlarged bilinearly to one cell more than the image and cut
+    out at a random shift.
 
     Args:
         model: in evaluation mode, (N, C, H, W) → logits (N, K).
@@ -112,7 +113,7 @@ def rise(
         cells: the grid's side.
         p: the probability of a cell to be on, in (0, 1].
         seed: fixes the masks. All images get the same ones, so that a map does not depend on its batch.
-        chunk_size: rows in one forward pass; None chooses by the images' size. Results do not depend on it.
+        chunk_size: rows in one forward pass; None goes by the images' size. Results do not depend on it.
 
     Returns:
         (N, 1, H, W), in target units; ≥ 0 for a probability, with a large constant part: before a threshold,
@@ -121,8 +122,8 @@ def rise(
     Raises:
         ValueError: as `gradient`, or masks or cells below 1, or p outside (0, 1].
 
-    Source: Petsiuk, Das and Saenko (2018), equation 6 and section 3.2. The defaults are those of the authors' code (C5 of
-    P4's specification); the paper's text has 8,000 masks, 7 cells and p = 0.5. Engine: ours; captum has none.
+    Source: Petsiuk, Das and Saenko (2018), section 3. The defaults are those of the authors' code (C5
+    of P4's specification); the paper's text has 8,000 masks, 7 cells and p = 0.5. Engine: ours; captum has none.
     """
     value = explained(model, images, target, chunk_size, class_probability)
     whole_number("masks", masks)

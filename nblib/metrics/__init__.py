@@ -1,0 +1,29 @@
+"""Numbers about an explanation: where it lies, how sparse it is, how stable."""
+from nblib.metrics.localization import (
+    auroc,
+    average_precision,
+    energy_gain,
+    energy_inside,
+    patch_iou,
+    pointing_game,
+    segmentation_difference,
+    trivial_maps,
+)
+from nblib.metrics.sparsity import gini, hoyer
+from nblib.metrics.stability import importance_sparsity, rank_correlation, reproducibility
+
+__all__ = [
+    "auroc",
+    "average_precision",
+    "energy_gain",
+    "energy_inside",
+    "gini",
+    "hoyer",
+    "importance_sparsity",
+    "patch_iou",
+    "pointing_game",
+    "rank_correlation",
+    "reproducibility",
+    "segmentation_difference",
+    "trivial_maps",
+]

@@ -1,4 +1,7 @@
 """Residual networks for small images: our small one, and the CIFAR ResNets of He et al. 2016."""
+from collections.abc import Callable
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -58,12 +61,16 @@ class ResNet(nn.Module):
 
 
 def small_resnet(*, classes: int, size: int) -> nn.Module:
-    """Return a ResNet of 0.2 million weights that learns 32-pixel images in seconds; any `size` works."""
-    network = ResNet(classes, stem=16, widths=(32, 64, 96), strides=(2, 2, 1), blocks=1)
-    return normalised(network, *IMAGENET)
+    """Return a ResNet of 0.17 million weights that learns 32-pixel images in seconds; any `size` works."""
+    network = ResNet(classes, stem=24, widths=(24, 48, 96), strides=(2, 2, 1), blocks=1)
+    return normalised(network.to(memory_format=torch.channels_last), *IMAGENET)  # a quarter faster on a CPU
 
 
-def cifar_resnet(name: str, *, classes: int, size: int) -> nn.Module:
-    """Return the CIFAR ResNet of that name (He et al. 2016, section 4.2), with shortcuts without weights."""
-    network = ResNet(classes, stem=16, widths=(16, 32, 64), strides=(1, 2, 2), blocks=CIFAR_BLOCKS[name])
-    return normalised(network, *IMAGENET)
+def cifar(name: str) -> Callable[..., nn.Module]:
+    """Return the maker of a CIFAR ResNet (He et al. 2016, section 4.2), with shortcuts that have no weights."""
+
+    def make(*, classes: int, size: int) -> nn.Module:
+        network = ResNet(classes, stem=16, widths=(16, 32, 64), strides=(1, 2, 2), blocks=CIFAR_BLOCKS[name])
+        return normalised(network, *IMAGENET)
+
+    return make

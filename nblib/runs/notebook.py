@@ -100,3 +100,21 @@ def _device(name: str) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+
+
+def comparison(chapter: str) -> object:
+    """Return the table of the paper's numbers beside ours: a row for each number and profile, from the ledger."""
+    from nblib.figures import table
+    from nblib.runs import ledger
+
+    entries = [entry for entry in ledger.read(chapter).values() if entry.get("paper")]
+    rows = []
+    for entry in sorted(entries, key=lambda entry: (entry["paper"]["paper"], entry["name"], entry["profile"])):
+        paper, bounds = entry["paper"], entry.get("interval")
+        ours = f"{entry['mean']:+.3f}" if entry["values"] else None
+        within = f"{bounds[0]:+.3f} to {bounds[1]:+.3f}" if bounds else None
+        setting = f"{entry['dataset']}, {len(entry['values'])} seeds" if entry["values"] else entry["reason"]
+        rows.append([paper["what"], f"{paper['paper']}, {paper['where']}", f"{paper['value']:+.3f}", ours, within, setting,
+                     entry["status"]])
+    columns = ["number", "source", "paper", "ours", "95 % interval", "our setting", "status"]
+    return table(rows, columns, caption="The paper's numbers beside ours, from the ledger; the status is computed.")

@@ -1,0 +1,4 @@
+"""Checks of the chapters' exercises: each tries an answer on cases whose result is known, and says what is wrong."""
+from nblib.exercises.verdict import Verdict, judge
+
+__all__ = ["Verdict", "judge"]

@@ -1,0 +1,87 @@
+"""Does an explanation stay the same between seeds and between networks, and how much does it call important?"""
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nblib.metrics.common import as_given, ranks
+
+
+def rank_correlation(a: Tensor, b: Tensor, *, signed: bool = False) -> Tensor:
+    r"""Spearman's correlation of two maps of the same image,
+    :math:`\rho=\mathrm{corr}(\mathrm{rank}\,|a|,\mathrm{rank}\,|b|)`.
+
+    Args:
+        a, b: (N, ...), one map a row, any range.
+        signed: compare the maps themselves; otherwise their magnitudes, as sanity checks do.
+
+    Returns:
+        (N,) in [−1, 1]; ties share their mean rank. A constant map, or one that is not finite, gives NaN.
+
+    Raises:
+        ValueError: shapes that differ, or fewer than two dimensions.
+
+    Source: Adebayo et al. (2018), with and without the magnitude.
+    """
+    if a.shape != b.shape or a.ndim < 2 or not a.numel():
+        raise ValueError(f"maps of {tuple(a.shape)} and {tuple(b.shape)} were given, expected the same (N, ...)")
+    ranked = []
+    finite = torch.ones(len(a), dtype=torch.bool, device=a.device)
+    for maps in (a, b):
+        values = maps.detach().double().flatten(1)
+        finite &= values.isfinite().all(1)
+        ranked.append(ranks(values if signed else values.abs()))
+    first, second = (rank - rank.mean(1, keepdim=True) for rank in ranked)
+    norms = first.norm(dim=1) * second.norm(dim=1)  # 0 for a constant map, and 0 / 0 is NaN
+    correlation = ((first * second).sum(1) / norms).clamp(-1, 1)
+    return as_given(torch.where(finite, correlation, torch.nan), a)
+
+
+def importance_sparsity(maps: Tensor) -> Tensor:
+    r"""The mean importance, :math:`s=\frac1N\sum_ia_i` over a map's N cells: lower is more selective.
+
+    Args:
+        maps: (N, ...), one map a row; P4's are in [0, 1].
+
+    Returns:
+        (N,), in the range of the maps; its mean over images is P4's s. A map that is not finite gives NaN.
+
+    Raises:
+        ValueError: fewer than two dimensions, or no values.
+
+    Source: P4 (C4 of its specification). The name is P4's: this is not the share removed, which "sparsity" means
+    elsewhere.
+    """
+    if maps.ndim < 2 or not maps.numel():
+        raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, ...), one map a row, not empty")
+    mean = maps.detach().double().flatten(1).mean(1)
+    return as_given(torch.where(mean.isfinite(), mean, torch.nan), maps)
+
+
+def reproducibility(maps_by_seed: Tensor | Sequence[Tensor]) -> Tensor:
+    r"""How far maps of the same image differ between networks trained from different seeds: the mean SD of a cell.
+
+    .. math:: r=\frac1N\sum_i\mathrm{SD}_{\text{seeds}}(a_i)
+
+    Args:
+        maps_by_seed: (S, N, ...), or S maps (N, ...), from at least 2 seeds, better 3; P4's are in [0, 1].
+
+    Returns:
+        (N,), 0 for identical runs and about 0.29 for independent uniform maps of many seeds; its mean over images is
+        P4's r.
+        A map that is not finite gives NaN.
+
+    Raises:
+        ValueError: fewer than two seeds, or maps of different shapes.
+
+    Source: P4 (C4 of its specification); the SD has S − 1 below, which the paper does not say.
+    """
+    if not isinstance(maps_by_seed, Tensor):
+        shapes = {tuple(maps.shape) for maps in maps_by_seed}
+        if len(shapes) != 1:
+            raise ValueError(f"maps of shapes {sorted(shapes)} were given, expected one shape (N, ...) for all seeds")
+        maps_by_seed = torch.stack(list(maps_by_seed))
+    if maps_by_seed.ndim < 3 or len(maps_by_seed) < 2 or not maps_by_seed.numel():
+        raise ValueError(f"maps_by_seed {tuple(maps_by_seed.shape)} was given, expected (S, N, ...), S from 2 up")
+    spread = maps_by_seed.detach().double().std(0, correction=1).flatten(1).mean(1)
+    return as_given(spread, maps_by_seed)

@@ -1,0 +1,69 @@
+"""Weights on disk: safetensors files that are read whole, belong to the model, or are refused by name."""
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from nblib import store
+
+META = "nblib"  # the key in a file's header under which our own description is kept, as JSON
+
+
+def write(path: Path | str, tensors: dict[str, Tensor], /, **meta: object) -> None:
+    """Write tensors and a description that JSON can hold to a safetensors file, whole or not at all."""
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with store.atomic(path) as part:
+        save_file(copies, part, metadata={META: json.dumps(meta)})
+
+
+def read(path: Path | str) -> tuple[dict[str, Tensor], dict]:
+    """Return the tensors of a file by name, and its description (empty for files of others).
+
+    Safetensors files are read, and PyTorch's own as far as they hold tensors only; a dictionary below "state_dict" and
+    the prefix "module.", which parallel training leaves in names, are seen through.
+
+    Raises:
+        ValueError: no such file, or one that is truncated or of another kind, with its name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no weights at {path}: expected a safetensors file")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                meta = json.loads((file.metadata() or {}).get(META, "{}"))
+                return {name: file.get_tensor(name) for name in file.keys()}, meta
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = content.get("state_dict", content)
+        return {name.removeprefix("module."): tensor for name, tensor in content.items()}, {}
+    except (SafetensorError, OSError, ValueError, AttributeError, EOFError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{path} is truncated or holds no weights: {error}") from error
+    except Exception as error:  # the unpickler's own errors share no ancestor
+        raise ValueError(f"{path} is truncated or holds more than weights, which is not loaded: {error}") from error
+
+
+def put(model: nn.Module, tensors: dict[str, Tensor], source: object) -> None:
+    """Copy `tensors` into `model`, all of them or none.
+
+    Raises:
+        ValueError: tensors that the model lacks, that it has and `source` lacks, or that have another shape.
+    """
+    own = model.state_dict()
+    counters = {name: tensor for name, tensor in own.items() if name.endswith("num_batches_tracked")}
+    tensors = counters | tensors  # PyTorch before 0.4.1 wrote none
+    differences = [
+        ("missing", [name for name in own if name not in tensors]),
+        ("unexpected", [name for name in tensors if name not in own]),
+        ("of another shape", [
+            f"{name} {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
+            for name in own if name in tensors and tensors[name].shape != own[name].shape
+        ]),
+    ]
+    said = [f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            for what, names in differences if names]
+    if said:
+        raise ValueError(f"{source} holds the weights of another model than this {type(model).__name__}: {'; '.join(said)}")
+    model.load_state_dict(tensors)

@@ -1,0 +1,246 @@
+"""Training and measuring a classifier, on any device; finished trainings are kept, interrupted ones go on."""
+import inspect
+import math
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nblib import loop, processes, store
+from nblib.data import Images
+from nblib.data.request import unknown, whole
+from nblib.models import build, weights
+from nblib.models.b_cos import is_b_cos, uniform_off_label_loss
+
+PRECISION = ("32-true", "bf16-mixed", "16-mixed")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        ValueError: a device that does not exist here, with those that do.
+    """
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    there = ["cpu", *(["cuda"] if gpus else []), *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
+    if name == "auto":
+        return torch.device("cuda" if gpus else there[-1])
+    if name not in there:
+        raise ValueError(f"device {name!r} was given, this machine has {', '.join(map(repr, ['auto', *there]))}")
+    return torch.device(name)
+
+
+def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 128, lr: float = 3e-3,
+        weight_decay: float = 0.05, schedule: str = "one_cycle", optimizer: str = "adamw", loss: loop.Loss | None = None,
+        augment: str | None = None, seed: int = 0, device: str = "auto", devices: int = 1, precision: str = "32-true",
+        after_step: Callable[[nn.Module], object] | None = None, checkpoint: str | Path | None = None,
+        progress: bool = True) -> list[float]:
+    """Train `model` in place; it ends in evaluation mode, on the device on which it was.
+
+    On a CPU the same seed gives the same weights, also if the training was interrupted and went on from its
+    checkpoint. With several devices each batch is split, gradients and the statistics of batch norms are averaged over
+    all parts, and the result is that of one device up to rounding; only dropout differs. They run in processes of
+    their own, in scripts and notebooks alike, so that your functions and classes have to be importable.
+
+    Args:
+        model: images (N, 3, H, W) -> logits (N, K).
+        data: the training images; up to one GB is held on the device, more is read as it is needed.
+        epochs: passes over the data, 1 or more.
+        batch_size: images a step over all devices, at most; an epoch's steps are of equal size, give or take one.
+        lr: the highest learning rate.
+        weight_decay: as in AdamW; not on biases and norms.
+        schedule: "one_cycle" (up for a quarter of the steps, then down a cosine), "cosine", or "constant".
+        optimizer: "adamw", or "sgd" with momentum 0.9.
+        loss: logits (N, K), labels (N,) -> the mean over the batch; cross entropy by default, for B-cos networks the binary
+            one with uniform off-label targets.
+        augment: None, "flip" (mirrors half of the images), or "crop_flip" (also moves them by up to an eighth).
+        seed: decides order, augmentation and dropout; the caller's random generator is left alone.
+        device: as in `choose_device`.
+        devices: how many CPU processes or GPUs.
+        precision: "32-true", "bf16-mixed" or "16-mixed".
+        after_step: called with the model after each optimiser step, such as pruning's, which sets weights to zero again.
+        checkpoint: a safetensors file, written after each epoch; where it exists, training goes on from it.
+        progress: show a bar where the output is a terminal.
+
+    Returns:
+        The mean loss of each epoch.
+
+    Raises:
+        ValueError: an empty data set, labels that the model lacks, an option out of range, or a checkpoint that is
+            truncated or another run's; before any work.
+        RuntimeError: a loss that is not finite, with the epoch and step.
+    """
+    chosen = choose_device(device)
+    options = dict(epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay, schedule=schedule,
+                   optimizer=optimizer, augment=augment, seed=seed)
+    _check(data, devices, chosen, precision, options)
+    loss = loss or (uniform_off_label_loss if is_b_cos(model) else F.cross_entropy)
+    work = dict(model=model, data=data, options=options, loss=loss, after_step=after_step, precision=precision,
+                progress=progress, device=chosen, devices=devices)
+    home = _device_of(model)
+    _check_labels(model, data)
+    try:
+        if devices == 1:
+            return loop.train(checkpoint=checkpoint, **work)
+        with tempfile.TemporaryDirectory() as folder:
+            path = checkpoint or Path(folder) / "state.safetensors"
+            processes.run(loop.train, devices, checkpoint=path, **work)
+            return loop.resume(path, model, None, loop.run_of(data, options))
+    finally:
+        model.to(home).eval()
+
+
+def _check(data: Images, devices: int, device: torch.device, precision: str, options: dict) -> None:
+    """Refuse options out of range before any work."""
+    choices = {"schedule": loop.SCHEDULE, "optimizer": loop.OPTIMIZER, "augment": loop.AUGMENT, "precision": PRECISION}
+    for name, known in choices.items():
+        value = precision if name == "precision" else options[name]
+        if value not in known:
+            raise ValueError(unknown(name, value, [choice for choice in known if choice]))
+    for name, value in (("epochs", options["epochs"]), ("batch_size", options["batch_size"]), ("devices", devices)):
+        whole(name, value, 1)
+    whole("seed", options["seed"], 0)
+    for name in ("lr", "weight_decay"):
+        if not 0 <= options[name] < math.inf:
+            raise ValueError(f"{name}={options[name]!r} was given, expected a finite number from 0 up")
+    if not len(data):
+        raise ValueError("no images were given, expected 1 or more")
+    if len(data) < devices or options["batch_size"] < devices:
+        raise ValueError(f"{len(data)} images in batches of {options['batch_size']} were given to {devices} device(s): "
+                         "expected one image a device or more")
+    there = torch.cuda.device_count() if device.type == "cuda" else math.inf if device.type == "cpu" else 1
+    if devices > there or (devices > 1 and device.index is not None):
+        raise ValueError(f"devices={devices} on {str(device)!r} was given, there is {1 if device.index is not None else there}")
+
+
+def _check_labels(model: nn.Module, data: Images) -> None:
+    """Refuse labels for which the model has no logit."""
+    low, high = int(data.labels.min()), int(data.labels.max())
+    classes = predict(model, data[:1].images).shape[1]
+    if low < 0 or high >= classes:
+        raise ValueError(f"labels from {low} to {high} were given to a model of {classes} classes, expected 0 to {classes - 1}")
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    """Return where the model's weights lie."""
+    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+
+
+def predict(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> Tensor:
+    """Return the logits (N, K) of images (N, 3, H, W), in evaluation mode, without gradients, on the images' device.
+
+    Raises:
+        ValueError: no images, images of another shape, or batch_size below 1.
+    """
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"images of shape {tuple(images.shape)} were given, expected (N, 3, H, W) with N from 1 up")
+    whole("batch_size", batch_size, 1)
+    modes = {module: module.training for module in model.modules()}
+    device = _device_of(model)
+    try:
+        model.eval()
+        with torch.no_grad():
+            return torch.cat([model(batch.to(device)).to(images.device) for batch in images.split(batch_size)])
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def evaluate(model: nn.Module, data: Images, *, batch_size: int = 256) -> float:
+    """Return the share of images, in [0, 1], whose highest logit is that of their label.
+
+    Raises:
+        ValueError: no images, or batch_size below 1.
+    """
+    if not len(data):
+        raise ValueError("no images were given, expected 1 or more")
+    right = sum(
+        int((predict(model, batch.images, batch_size=batch_size).argmax(1) == batch.labels).sum())
+        for batch in data.batches(batch_size)
+    )
+    return right / len(data)
+
+
+def save(model: nn.Module, path: str | Path, /, **meta: object) -> None:
+    """Write the weights of `model` to a safetensors file, whole or not at all, with a description that JSON can hold."""
+    weights.write(path, model.state_dict(), **meta)
+
+
+def load(model: nn.Module, path: str | Path) -> dict:
+    """Read weights that `save` wrote into `model`, and return their description.
+
+    Raises:
+        ValueError: a file that is absent, truncated, or another model's; the model is then as it was.
+    """
+    tensors, meta = weights.read(path)
+    weights.put(model, tensors, path)
+    return meta
+
+
+def trained(name: str, data: Images, *, classes: int | None = None, size: int | None = None, seed: int = 0,
+            **fit_options: object) -> nn.Module:
+    """Return the network that `build` and `fit` give, which is trained once and then kept.
+
+    What was kept is found by the name, the data, the seed, the options and the source of models and training, a reader's own file
+    included; it lies in the folder "models" of the store. Whoever asks for it while another process trains it, waits. An
+    interrupted training goes on where it was.
+
+    Args:
+        name: as in `build`.
+        data: the training images; their `key` has to change with them.
+        classes: K; by default as many as the data have.
+        size: H and W; by default those of the data.
+        seed: of the random weights and of the training.
+        fit_options: of `fit`, but for checkpoint, loss and after_step, which a key cannot tell apart.
+
+    Raises:
+        ValueError, RuntimeError: as `build` and `fit`; options that cannot be kept apart; data without a key.
+    """
+    refused = {"checkpoint", "loss", "after_step"} & set(fit_options)
+    known = set(inspect.signature(fit).parameters) - {"model", "data"}
+    unknown = set(fit_options) - known
+    if refused or unknown:
+        raise ValueError(f"trained() was given {', '.join(sorted(refused | unknown))}, expected options of fit() among "
+                         f"{', '.join(sorted(known - {'checkpoint', 'loss', 'after_step'}))}")
+    if not data.key:
+        raise ValueError("the data have no key, so what is trained on them cannot be kept: use build() and fit()")
+    shape = dict(classes=classes or len(data.classes), size=size or data[:1].images.shape[-1])
+    model = build(name, seed=seed, **shape)
+    key = store.key(name, data.key, len(data), shape, seed, {k: v for k, v in fit_options.items() if k != "progress"},
+                    *_sources(name))
+    path = store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{key}.safetensors"
+    with store.lock(path):
+        if _usable(path):
+            load(model, path)
+            return model
+        checkpoint = path.with_suffix(".training.safetensors")
+        _usable(checkpoint)
+        losses = fit(model, data, seed=seed, checkpoint=checkpoint, **fit_options)
+        save(model, path, name=name, seed=seed, losses=losses, **shape)
+        checkpoint.unlink()
+    return model
+
+
+def _usable(path: Path) -> bool:
+    """Say whether weights lie at `path`; what lies there and cannot be read is removed, with a warning."""
+    if not path.exists():
+        return False
+    try:
+        weights.read(path)
+    except ValueError as error:
+        warnings.warn(f"{error}; it is removed, and the training is done again", stacklevel=3)
+        path.unlink()
+        return False
+    return True
+
+
+def _sources(name: str) -> list[Path]:
+    """Return the files that decide what training the model of that name gives."""
+    module = sys.modules.get(name.partition(":")[0]) if ":" in name else None
+    own = [Path(module.__file__)] if getattr(module, "__file__", None) else []
+    return [*store.sources("models", "loop.py", "training.py"), *own]

@@ -1,0 +1,128 @@
+"""Every chapter that `_toc.yml` names: its static rules, its exercises both ways, and the executed copy run again."""
+import json
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from nblib import store
+from nblib.runs import book, chapters, ledger, pages, parameters
+
+CHAPTERS = parameters.chapters()
+HEADINGS = ["At a glance", "The question", "The idea on a toy", "The method", "The code", "Running it",
+            "Paper versus here", "Breaking it", "Beyond the paper", "Strengths and limits", "Exercises", "Summary",
+            "Further reading"]
+TAGS = {"parameters", "hide-input", "hide-cell", "hide-output", "remove-cell", "remove-input", "nbval-check-output",
+        "exercise", "solution"}
+HIDDEN = {"hide-input", "hide-cell", "remove-cell", "remove-input"}
+
+
+def read(chapter: str) -> nbformat.NotebookNode:
+    return nbformat.read(parameters.source(chapter), 4)
+
+
+def code_cells(chapter: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(chapter).cells if cell.cell_type == "code"]
+
+
+def test_there_are_chapters():
+    assert "saliency" in CHAPTERS
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_headings_stand_in_the_fixed_order(chapter):
+    text = "\n".join(cell.source for cell in read(chapter).cells if cell.cell_type == "markdown")
+    assert re.findall(r"^## (.+)$", text, re.M) == HEADINGS
+    assert len(re.findall(r"^# .+$", text, re.M)) == 1
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_cells_are_short_without_outputs_and_with_known_tags(chapter):
+    ids = [cell.id for cell in read(chapter).cells]
+    assert len(set(ids)) == len(ids)
+    for cell in code_cells(chapter):
+        tags = set(cell.metadata.get("tags", []))
+        assert tags <= TAGS, f"{cell.id}: unknown tags {tags - TAGS}"
+        assert not cell.outputs and cell.execution_count is None, f"{cell.id} is committed with its output"
+        assert tags & HIDDEN or len(cell.source.splitlines()) <= 25, f"{cell.id} is longer than 25 lines"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_parameters_are_declared_first_and_checked_next(chapter):
+    first, second = code_cells(chapter)[:2]
+    assert "parameters" in first.metadata.tags
+    known = parameters.declared(parameters.source(chapter))
+    kinds = {"dataset": "str", "model": "str", "seed": "int", "device": "str"}
+    assert {name: known[name].kind for name in kinds} == kinds
+    for item in known.values():
+        parameters.check_one(item, item.default)
+    assert f'start("{chapter}", globals())' in second.source
+    for profile in parameters.profiles():
+        if (parameters.PROFILES / profile / f"{chapter}.yaml").exists():
+            for name, value in parameters.profile(profile, chapter).items():
+                assert name in known, f"profile {profile} sets {name}, which {chapter} does not declare"
+                parameters.check_one(known[name], value)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_generated_page_of_parameters_is_current(chapter):
+    committed = (parameters.BOOK / "parameters.md").read_text()
+    assert committed == pages.parameters_page(), "call `python -m nblib.runs.pages` and commit"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_figures_have_caption_alt_text_and_name(chapter):
+    for cell in code_cells(chapter):
+        shown = cell.metadata.get("mystnb", {})
+        if "figure" in shown or "image" in shown:
+            assert shown["figure"]["name"].startswith("fig-"), cell.id
+            assert len(shown["figure"]["caption"]) > 30, cell.id
+            assert len(shown["image"]["alt"]) > 30, cell.id
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_measured_number_is_typed_into_the_prose(chapter):
+    """Percentages and decimals belong to the run or the ledger; in prose only what holds without a run."""
+    for cell in read(chapter).cells:
+        if cell.cell_type != "markdown" or "may-state-numbers" in cell.metadata:
+            continue
+        text = re.sub(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`", "", cell.source, flags=re.S)
+        assert not re.search(r"\d\s?%|\d\.\d", text), f"{cell.id}: {re.search(r'.{0,30}(?:[0-9] ?%|[0-9][.][0-9]).{0,9}', text)[0]}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_ledger_is_as_computed(chapter):
+    path = parameters.BOOK / "results" / f"{chapter}.json"
+    assert path.exists() and ledger.check(path) == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_students_get_no_solutions(chapter):
+    solutions = [cell.source for cell in code_cells(chapter) if "solution" in cell.metadata.get("tags", [])]
+    assert solutions
+    handed_out = nbformat.writes(book.treat_solutions(read(chapter), "hidden"))
+    for solution in solutions:
+        assert json.dumps(solution)[1:-1] not in handed_out
+    folded = book.treat_solutions(read(chapter), "folded")
+    assert all("hide-cell" in cell.metadata.tags for cell in folded.cells if "solution" in cell.metadata.get("tags", []))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_executed_chapter_is_whole_and_repeats_itself(chapter, book, tmp_path):
+    """nbval runs the executed copy again and compares the cells that are tagged for it."""
+    defaults = {item.name: item.default for item in parameters.declared(parameters.source(chapter)).values()}
+    executed = chapters.kept(chapter, defaults)
+    notebook = nbformat.read(executed, 4)
+    compared = [cell for cell in notebook.cells if "nbval-check-output" in cell.metadata.get("tags", [])]
+    assert compared and all(cell.outputs and cell.execution_count for cell in compared)
+    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", []))
+    facts = notebook.metadata["nblib"]
+    assert facts["peak_gigabytes"] <= 4, "the default run has to fit into 4 GB"
+    copy = tmp_path / f"{chapter}.ipynb"
+    copy.write_text(executed.read_text())
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "--nbval-lax", "--nbval-current-env",
+               "--nbval-cell-timeout=900", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=1200", str(copy)]
+    done = subprocess.run(command, cwd=store.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-6000:]
