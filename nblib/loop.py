@@ -6,11 +6,10 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -18,6 +17,9 @@ from nblib import store
 from nblib.data import Images
 from nblib.models import weights
 from nblib.models.batch_norm import together
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 ON_DEVICE = 2**30  # bytes of images up to which a set is kept on the device as one tensor
@@ -58,6 +60,9 @@ def train(*, model: nn.Module, data: Images, options: dict, loss: Loss, after_st
            progress: bool, device: torch.device, devices: int, checkpoint: Path | None) -> list[float]:
     """Run the epochs that the checkpoint does not have yet, as the only process or as one of several."""
     on = [device.index or 0] if devices == 1 and device.type == "cuda" else devices
+    from lightning_fabric import Fabric  # here, since its import takes seconds that a finished training does not need
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
     fabric = Fabric(accelerator=device.type, devices=on, precision=precision, plugins=[LightningEnvironment()],
                     strategy="ddp" if devices > 1 else "auto")
     if devices > 1:
@@ -84,7 +89,7 @@ def train(*, model: nn.Module, data: Images, options: dict, loss: Loss, after_st
     return losses
 
 
-def _epoch(fabric: Fabric, model: nn.Module, optimizer: torch.optim.Optimizer, read: Callable[[Tensor], Tensor],
+def _epoch(fabric: "Fabric", model: nn.Module, optimizer: torch.optim.Optimizer, read: Callable[[Tensor], Tensor],
            labels: Tensor, epoch: int, options: dict, loss: Loss, after_step: Callable | None) -> float:
     """Go through the data once, each process through its part of every batch, and return the mean loss."""
     count, rank, world = len(labels), fabric.global_rank, fabric.world_size
@@ -164,7 +169,7 @@ def resume(path: Path | str, model: nn.Module, optimizer: torch.optim.Optimizer 
         theirs = meta.get("run", {})
         differing = [f"{name} is {value!r} here and {theirs.get(name)!r} there" for name, value in run.items()
                      if theirs.get(name) != value]
-        raise ValueError(f"{path} is the state of another training: {'; '.join(differing)}. Name another file, or delete it")
+        raise ValueError(f"{path} is the state of another training: {'; '.join(differing)}. Name another, or delete it")
     states: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from nblib import loop, processes, store
 from nblib.data import Images
 from nblib.data.request import unknown, whole
-from nblib.models import build, weights
+from nblib.models import build
+from nblib.models import weights as files
 from nblib.models.b_cos import is_b_cos, uniform_off_label_loss
 
 PRECISION = ("32-true", "bf16-mixed", "16-mixed")
@@ -35,9 +36,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 128, lr: float = 3e-3,
-        weight_decay: float = 0.05, schedule: str = "one_cycle", optimizer: str = "adamw", loss: loop.Loss | None = None,
-        augment: str | None = None, seed: int = 0, device: str = "auto", devices: int = 1, precision: str = "32-true",
+def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr: float = 5e-3,
+        weight_decay: float = 0.05, schedule: str = "one_cycle", optimizer: str = "adamw",
+        loss: loop.Loss | None = None, augment: str | None = None, seed: int = 0, device: str = "auto", devices: int = 1, precision: str = "32-true",
         after_step: Callable[[nn.Module], object] | None = None, checkpoint: str | Path | None = None,
         progress: bool = True) -> list[float]:
     """Train `model` in place; it ends in evaluation mode, on the device on which it was.
@@ -56,14 +57,14 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 128, l
         weight_decay: as in AdamW; not on biases and norms.
         schedule: "one_cycle" (up for a quarter of the steps, then down a cosine), "cosine", or "constant".
         optimizer: "adamw", or "sgd" with momentum 0.9.
-        loss: logits (N, K), labels (N,) -> the mean over the batch; cross entropy by default, for B-cos networks the binary
-            one with uniform off-label targets.
+        loss: logits (N, K), labels (N,) -> the mean over the batch; cross entropy by default, for B-cos networks the
+            binary one with uniform off-label targets.
         augment: None, "flip" (mirrors half of the images), or "crop_flip" (also moves them by up to an eighth).
         seed: decides order, augmentation and dropout; the caller's random generator is left alone.
         device: as in `choose_device`.
         devices: how many CPU processes or GPUs.
         precision: "32-true", "bf16-mixed" or "16-mixed".
-        after_step: called with the model after each optimiser step, such as pruning's, which sets weights to zero again.
+        after_step: called with the model after each optimiser step, such as pruning's, which sets weights to zero.
         checkpoint: a safetensors file, written after each epoch; where it exists, training goes on from it.
         progress: show a bar where the output is a terminal.
 
@@ -115,7 +116,8 @@ def _check(data: Images, devices: int, device: torch.device, precision: str, opt
                          "expected one image a device or more")
     there = torch.cuda.device_count() if device.type == "cuda" else math.inf if device.type == "cpu" else 1
     if devices > there or (devices > 1 and device.index is not None):
-        raise ValueError(f"devices={devices} on {str(device)!r} was given, there is {1 if device.index is not None else there}")
+        there = there if device.index is None else 1
+        raise ValueError(f"devices={devices} on {str(device)!r} was given, expected at most {there}")
 
 
 def _check_labels(model: nn.Module, data: Images) -> None:
@@ -123,7 +125,7 @@ def _check_labels(model: nn.Module, data: Images) -> None:
     low, high = int(data.labels.min()), int(data.labels.max())
     classes = predict(model, data[:1].images).shape[1]
     if low < 0 or high >= classes:
-        raise ValueError(f"labels from {low} to {high} were given to a model of {classes} classes, expected 0 to {classes - 1}")
+        raise ValueError(f"labels from {low} to {high} were given, the model's classes are 0 to {classes - 1}")
 
 
 def _device_of(model: nn.Module) -> torch.device:
@@ -167,8 +169,8 @@ def evaluate(model: nn.Module, data: Images, *, batch_size: int = 256) -> float:
 
 
 def save(model: nn.Module, path: str | Path, /, **meta: object) -> None:
-    """Write the weights of `model` to a safetensors file, whole or not at all, with a description that JSON can hold."""
-    weights.write(path, model.state_dict(), **meta)
+    """Write the weights of `model` to a safetensors file, whole or not at all, with what JSON can hold."""
+    files.write(path, model.state_dict(), **meta)
 
 
 def load(model: nn.Module, path: str | Path) -> dict:
@@ -177,24 +179,25 @@ def load(model: nn.Module, path: str | Path) -> dict:
     Raises:
         ValueError: a file that is absent, truncated, or another model's; the model is then as it was.
     """
-    tensors, meta = weights.read(path)
-    weights.put(model, tensors, path)
+    tensors, meta = files.read(path)
+    files.put(model, tensors, path)
     return meta
 
 
-def trained(name: str, data: Images, *, classes: int | None = None, size: int | None = None, seed: int = 0,
-            **fit_options: object) -> nn.Module:
+def trained(name: str, data: Images, *, classes: int | None = None, size: int | None = None,
+            weights: str | Path | None = None, seed: int = 0, **fit_options: object) -> nn.Module:
     """Return the network that `build` and `fit` give, which is trained once and then kept.
 
-    What was kept is found by the name, the data, the seed, the options and the source of models and training, a reader's own file
-    included; it lies in the folder "models" of the store. Whoever asks for it while another process trains it, waits. An
-    interrupted training goes on where it was.
+    What was kept is found by the name, the data, the seed, the options and the source of models and training, a
+    reader's own file included; it lies in the folder "models" of the store. Whoever asks for it while another process
+    trains it, waits. An interrupted training goes on where it was.
 
     Args:
         name: as in `build`.
         data: the training images; their `key` has to change with them.
         classes: K; by default as many as the data have.
         size: H and W; by default those of the data.
+        weights: where the training starts, as in `build`; None is at random.
         seed: of the random weights and of the training.
         fit_options: of `fit`, but for checkpoint, loss and after_step, which a key cannot tell apart.
 
@@ -210,9 +213,10 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
     if not data.key:
         raise ValueError("the data have no key, so what is trained on them cannot be kept: use build() and fit()")
     shape = dict(classes=classes or len(data.classes), size=size or data[:1].images.shape[-1])
-    model = build(name, seed=seed, **shape)
-    key = store.key(name, data.key, len(data), shape, seed, {k: v for k, v in fit_options.items() if k != "progress"},
-                    *_sources(name))
+    model = build(name, weights=weights, seed=seed, **shape)
+    start = Path(weights) if weights not in (None, "default") else weights
+    key = store.key(name, data.key, len(data), shape, start, seed, {k: v for k, v in fit_options.items() if k != "progress"},
+                    *_sources(model))
     path = store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{key}.safetensors"
     with store.lock(path):
         if _usable(path):
@@ -231,7 +235,7 @@ def _usable(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        weights.read(path)
+        files.read(path)
     except ValueError as error:
         warnings.warn(f"{error}; it is removed, and the training is done again", stacklevel=3)
         path.unlink()
@@ -239,8 +243,9 @@ def _usable(path: Path) -> bool:
     return True
 
 
-def _sources(name: str) -> list[Path]:
-    """Return the files that decide what training the model of that name gives."""
-    module = sys.modules.get(name.partition(":")[0]) if ":" in name else None
-    own = [Path(module.__file__)] if getattr(module, "__file__", None) else []
-    return [*store.sources("models", "loop.py", "training.py"), *own]
+def _sources(model: nn.Module) -> list[Path]:
+    """Return the files that decide what training gives: the loop, and the network's own, a reader's included."""
+    makers = {sys.modules[type(module).__module__] for module in model.modules()}
+    files = {Path(maker.__file__) for maker in makers if getattr(maker, "__file__", None)}
+    own = sorted(path for path in files if not {"torch", "torchvision", "timm"} & set(path.parts))
+    return [*own, *store.sources("models/inputs.py", "loop.py", "training.py")]

@@ -132,7 +132,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, says):
         build(name, classes=3, size=32)
 
 
-@pytest.mark.parametrize("wrong", [dict(classes=1), dict(classes=2.5), dict(classes=True), dict(size=0), dict(size="32")])
+@pytest.mark.parametrize("wrong", [dict(classes=1), dict(classes=2.5), dict(classes=True), dict(size=0), dict(size="3")])
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         build("small_resnet", **(dict(classes=3, size=32) | wrong))
@@ -169,7 +169,7 @@ def test_weights_of_another_model_or_a_torn_file_are_refused_by_name(tmp_path):
     weights.write(path, model.state_dict())
     loaded = build("small_resnet", classes=3, size=32, seed=2, weights=path)
     assert torch.equal(loaded.conv1.weight, model.conv1.weight)
-    with pytest.raises(ValueError, match=r"small\.safetensors.*another shape.*linear\.weight \(3, 96\) instead of \(4, 96\)"):
+    with pytest.raises(ValueError, match=r"small\.safetensors.*shape.*linear\.weight \(3, 96\) instead of \(4, 96\)"):
         build("small_resnet", classes=4, size=32, weights=path)
     with pytest.raises(ValueError, match=r"small\.safetensors.*missing.*unexpected"):
         build("small_b_cos", classes=3, size=32, weights=path)

@@ -45,7 +45,8 @@ def equal(first: nn.Module, second: nn.Module) -> bool:
 
 
 def run(model: nn.Module, data: Images | None = None, **options) -> list[float]:
-    return training.fit(model, bright() if data is None else data, **(dict(epochs=3, batch_size=16, device="cpu") | options))
+    defaults = dict(epochs=3, batch_size=16, device="cpu")
+    return training.fit(model, bright() if data is None else data, **(defaults | options))
 
 
 def test_training_learns_ends_in_evaluation_mode_and_leaves_no_trace(device):
@@ -81,9 +82,9 @@ def test_one_step_is_the_formula_of_adamw():
     assert losses == pytest.approx([loss.item()])
 
 
-@pytest.mark.parametrize("schedule, at_start, half_way", [("one_cycle", 0, 0.75), ("cosine", 1, 0.5), ("constant", 1, 1)])
-def test_schedules(schedule, at_start, half_way):
-    assert loop.SCHEDULE[schedule](0.0) == at_start
+@pytest.mark.parametrize("schedule, start, half_way", [("one_cycle", 0, 0.75), ("cosine", 1, 0.5), ("constant", 1, 1)])
+def test_schedules(schedule, start, half_way):
+    assert loop.SCHEDULE[schedule](0.0) == start
     assert loop.SCHEDULE[schedule](0.5) == pytest.approx(half_way)
 
 
@@ -117,7 +118,8 @@ def test_a_b_cos_network_trains_on_its_own_loss_and_other_losses_can_be_given():
     logits = build("small_b_cos", classes=2, size=8).train()(data.images)
     targets = torch.full((24, 2), 0.5).scatter(1, data.labels[:, None], 1.0)
     expected = F.binary_cross_entropy_with_logits(logits, targets)
-    assert run(build("small_b_cos", classes=2, size=8), data, epochs=1, batch_size=24) == pytest.approx([expected.item()], rel=1e-4)
+    losses = run(build("small_b_cos", classes=2, size=8), data, epochs=1, batch_size=24)
+    assert losses == pytest.approx([expected.item()], rel=1e-4)
     given = run(tiny(), epochs=1, loss=lambda logits, labels: logits.square().mean() * 0 + 7.0)
     assert given == pytest.approx([7.0])
 
@@ -175,7 +177,8 @@ def test_a_checkpoint_of_another_run_or_a_torn_one_is_refused(tmp_path):
     (dict(devices=0), "devices=0"), (dict(lr=float("nan")), "lr=nan"), (dict(weight_decay=-1), "weight_decay=-1"),
     (dict(schedule="cosin"), "cosine"), (dict(optimizer="adam"), "adamw"), (dict(augment="flipp"), "flip"),
     (dict(precision="32"), "32-true"), (dict(device="cuda:99"), "cuda:99"), (dict(device="gpu"), "'cpu'"),
-    (dict(data=bright()[:0]), "no images"), (dict(data=Images(torch.rand(3, 3, 8, 8), torch.tensor([0, 1, 2]), "abc")), "0 to 2"),
+    (dict(data=bright()[:0]), "no images"),
+    (dict(data=Images(torch.rand(3, 3, 8, 8), torch.tensor([0, 1, 2]), "abc")), "labels from 0 to 2.*0 to 1"),
     (dict(batch_size=1, devices=2), "2 device"), (dict(devices=2, after_step=lambda model: None), "lambda"),
 ])
 def test_what_is_wrong_is_refused_before_any_work(wrong, says):
@@ -255,7 +258,8 @@ def test_a_model_is_trained_once_for_its_key(kept, tmp_path):
 
 
 def test_an_interrupted_trained_goes_on_and_a_readers_file_is_part_of_the_key(kept, tmp_path, monkeypatch):
-    (tmp_path / "own_net.py").write_text("from tests.test_training import Tiny\n\n\ndef make(classes, size):\n    return Tiny(classes)\n")
+    source = "from tests.test_training import Tiny\n\n\ndef make(classes, size):\n    return Tiny(classes)\n"
+    (tmp_path / "own_net.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     ask = dict(epochs=3, batch_size=16, device="cpu")
     calls, epoch = [], loop._epoch
@@ -277,7 +281,7 @@ def test_an_interrupted_trained_goes_on_and_a_readers_file_is_part_of_the_key(ke
     assert equal(model, whole)
     training.trained("own_net:make", bright(), **ask)
     assert len(kept) == 3  # the interrupted one, the second, and `run` of this test; not the last
-    (tmp_path / "own_net.py").write_text((tmp_path / "own_net.py").read_text() + "# changed\n")
+    (tmp_path / "own_net.py").write_text(source + "# changed\n")
     training.trained("own_net:make", bright(), **ask)
     assert len(kept) == 4
 
@@ -326,7 +330,8 @@ def test_two_processes_give_what_one_gives(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     for name in ("small_resnet", "small_b_cos"):
         one, two = (build(name, classes=3, size=8).double() for _ in range(2))
-        losses = [training.load(model, tmp_path / f"{name}-{count}.safetensors")["losses"] for count, model in ((1, one), (2, two))]
+        losses = [training.load(model, tmp_path / f"{name}-{count}.safetensors")["losses"]
+                  for count, model in ((1, one), (2, two))]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
         assert not equal(one, build(name, classes=3, size=8).double())
         for first, second in zip(one.state_dict().values(), two.state_dict().values()):

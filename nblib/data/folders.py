@@ -25,6 +25,7 @@ class Listing:
     classes: list[str]
     masks: list[Path] | None = None
     inside: Callable[[np.ndarray], np.ndarray] | None = None  # from a mask file's (H, W) numbers to truth values
+    uncut: bool = False  # there is no other split, so that what is held out has to be cut from this one
 
 
 def gather(listing: Listing, request: Request) -> Images:
@@ -32,7 +33,7 @@ def gather(listing: Listing, request: Request) -> Images:
     labels = torch.tensor(listing.labels, dtype=torch.long)
     if not len(labels):
         raise RuntimeError(f"{request.name} has no images in split {request.split!r} under {request.root}")
-    rows = request.subset(labels)
+    rows = request.subset(labels, cut=listing.uncut)
     height, width = (request.size,) * 2 if request.size else _common_size(listing, rows, request.name)
     images = Rows(lambda number: _pixels(listing.pictures[number], request.size), rows)
     masks = None
@@ -116,18 +117,19 @@ def from_folder(folder: Path, request: Request) -> Listing:
     Classes are those of all splits together, so that a label means the same in each.
     """
     splits = splits_in(folder)
-    request.expect_split(splits or ["train"])
+    uncut = splits in ([], ["train"])
+    request = request.on(splits or ["train"])
     here = folder / request.split if splits else folder
     classes = sorted({name for split in splits for name in _subfolders(folder / split)} or set(_subfolders(here)))
     if classes:
         numbers = {name: number for number, name in enumerate(classes)}
         found = make_dataset(here, numbers, IMG_EXTENSIONS, allow_empty=True)
-        return Listing([Path(path) for path, _ in found], [label for _, label in found], classes)
+        return Listing([Path(path) for path, _ in found], [label for _, label in found], classes, uncut=uncut)
     pictures = sorted(path for path in here.iterdir() if path.suffix.lower() in IMG_EXTENSIONS)
     if not pictures:
         raise RuntimeError(f"no images under {here}; expected files, or folders of them, that end in "
                            f"{quoted(IMG_EXTENSIONS)}")
-    return Listing(pictures, [0] * len(pictures), [folder.name])
+    return Listing(pictures, [0] * len(pictures), [folder.name], uncut=uncut)
 
 
 def _subfolders(folder: Path) -> list[str]:

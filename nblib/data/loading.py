@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from nblib import store
 from nblib.data import photographs
 from nblib.data import shapes as drawing
 from nblib.data.folders import Listing, gather
@@ -14,11 +15,13 @@ from nblib.data.geometry import BODIES, MARKINGS
 from nblib.data.images import Images
 from nblib.data.request import Request, data_root, share, unknown, whole
 
+SHAPES_SOURCES = store.sources("data/shapes.py", "data/geometry.py")  # what is drawn changes with them
+
 
 def shapes(request: Request, *, bodies: int = 3, markings: int = 3, difficulty: float = 0.5,
            shortcut: float = 0.0) -> Images:
     """Drawn images whose class is a body with a marking; splits train, val and test."""
-    request.expect_split(tuple(drawing.LENGTHS))
+    request = request.on(tuple(drawing.LENGTHS))
     whole("bodies", bodies, 2, len(BODIES))
     whole("markings", markings, 2, len(MARKINGS))
     request = _sized(request, smallest=drawing.SMALLEST)
@@ -26,14 +29,15 @@ def shapes(request: Request, *, bodies: int = 3, markings: int = 3, difficulty: 
         split=request.split, size=request.size, limit=request.limit, seed=request.seed, bodies=bodies,
         markings=markings, difficulty=share("difficulty", difficulty), shortcut=share("shortcut", shortcut))
     masks = (parts == drawing.BODY) | (parts == drawing.MARKING)
-    return Images(images, labels, drawing.names(bodies, markings), masks=masks, parts=parts, key=request.key())
+    return Images(images, labels, drawing.names(bodies, markings), masks=masks, parts=parts,
+                  key=request.key(*SHAPES_SOURCES))
 
 
 def digits(request: Request) -> Images:
     """scikit-learn's 1,797 handwritten digits, each pixel of the 8 x 8 shown as a block; splits train, val and test."""
     from sklearn.datasets import load_digits
 
-    request.expect_split(("train", "val", "test"))
+    request = request.on(("train", "val", "test"))
     request = _sized(request, smallest=8)
     images, labels = (torch.from_numpy(values) for values in load_digits(return_X_y=True))
     rank = torch.empty_like(labels)
@@ -69,7 +73,9 @@ def load(name: str, *, split: str = "train", size: int | None = None, limit: int
         name: ``"shapes"``, ``"digits"``, ``"cifar10"``, ``"imagenette"``, ``"oxford_pets"``, ``"stanford_cars"``,
             ``"cub200"``, ``"imagenet"``, or ``"folder:PATH"`` with pictures in ``PATH/[split/]class/``.
         split: ``"train"``, ``"val"`` or ``"test"``; a set has only those that its authors made (shapes and digits
-            have all three, imagenette and imagenet train and val, the others train and test).
+            have all three, imagenette and imagenet train and val, the others train and test). Or ``"fit"`` and
+            ``"held_out"``, which every set has: train, and test or else val; where a folder of one's own has no such
+            split, four and one of every five images of a class, drawn by the seed.
         size: side of the images in pixels. Files are squashed to it, bilinear and averaging. None: the images' own
             size, which must be one; 32 for shapes (16 or more) and digits (8 or more).
         limit: at most so many images, 1 or more; of shapes exactly so many. As many of each class as there are; a

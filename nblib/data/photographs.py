@@ -39,7 +39,7 @@ def cifar10(request: Request) -> Listing:
     """CIFAR-10: 50,000 + 10,000 images of 32 x 32; splits train and test."""
     if not (request.root / datasets.CIFAR10.base_folder).is_dir():
         return _as_folder(request, datasets.CIFAR10.base_folder)
-    request.expect_split(("train", "test"))
+    request = request.on(("train", "test"))
     found = _torchvision(lambda: datasets.CIFAR10(request.root, train=request.split == "train"), request)
     return Listing(found.data, found.targets, found.classes)
 
@@ -51,7 +51,7 @@ def imagenette(request: Request, *, resolution: str = "160px") -> Listing:
         raise ValueError(f"resolution={resolution!r} was given, expected one of {', '.join(map(repr, folders))}")
     if not (request.root / folders[resolution]).is_dir():
         return _as_folder(request, folders[resolution])
-    request.expect_split(("train", "val"))
+    request = request.on(("train", "val"))
     found = _torchvision(
         lambda: datasets.Imagenette(request.root, split=request.split, size=resolution, loader=Path), request)
     return _listed(found, [names[0] for names in found.classes])
@@ -63,7 +63,7 @@ def oxford_pets(request: Request, *, border: bool = True) -> Listing:
         raise ValueError(f"border={border!r} was given, expected True or False")
     if not (request.root / "oxford-iiit-pet").is_dir():
         return _as_folder(request, "oxford-iiit-pet")
-    request.expect_split(("train", "test"))
+    request = request.on(("train", "test"))
     both = {split: _torchvision(lambda: datasets.OxfordIIITPet(request.root, split=official), request)
             for split, official in (("train", "trainval"), ("test", "test"))}
     # a partial copy may lack a breed in one of the lists, so the names come from both
@@ -80,7 +80,7 @@ def stanford_cars(request: Request) -> Listing:
     """Stanford Cars: 196 models of cars; splits train and test."""
     if not (request.root / "stanford_cars" / "devkit").is_dir():
         return _as_folder(request, "stanford_cars/devkit")
-    request.expect_split(("train", "test"))
+    request = request.on(("train", "test"))
     found = _torchvision(lambda: datasets.StanfordCars(request.root, split=request.split, loader=Path), request)
     return _listed(found, found.classes)
 
@@ -90,7 +90,7 @@ def cub200(request: Request) -> Listing:
     folder = request.root / "CUB_200_2011"
     if not folder.is_dir():
         return _as_folder(request, folder.name)
-    request.expect_split(("train", "test"))
+    request = request.on(("train", "test"))
     try:
         names, labels, train, classes = (
             [line.split(maxsplit=1)[1].strip() for line in (folder / f"{table}.txt").read_text().splitlines() if line]
@@ -115,7 +115,7 @@ def imagenet(request: Request) -> Listing:
     folder = request.root / "imagenet"
     if not (folder / "meta.bin").is_file() or not splits_in(folder):
         return _as_folder(request, "imagenet/meta.bin")
-    request.expect_split(splits_in(folder))
+    request = request.on(splits_in(folder))
     found = _torchvision(lambda: datasets.ImageNet(folder, split=request.split, loader=Path), request)
     return _listed(found, [names[0] for names in found.classes])
 

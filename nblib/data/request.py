@@ -27,18 +27,25 @@ class Request:
         """Return a string that changes with what was asked for and with `content`."""
         return store.key(self.name, self.split, self.size, self.limit, self.seed, self.options, *content)
 
-    def expect_split(self, splits: Sequence[str]) -> None:
-        """Refuse a split that is not one of `splits`."""
+    def on(self, splits: Sequence[str]) -> "Request":
+        """Return the request for one of the set's own `splits`, which "fit" and "held_out" stand for; refuse any other."""
+        if self.split in ("fit", "held_out"):
+            held_out = [split for split in ("test", "val") if split in splits and self.split == "held_out"]
+            return dataclasses.replace(self, split=held_out[0] if held_out else "train")
         if self.split not in splits:
-            raise ValueError(f"{self.name} has no split {self.split!r}; it has {quoted(splits)}")
+            raise ValueError(f"{self.name} has no split {self.split!r}; it has {quoted(splits)}, and always 'fit' and 'held_out'")
+        return self
 
-    def subset(self, labels: Tensor) -> Tensor:
+    def subset(self, labels: Tensor, *, cut: bool = False) -> Tensor:
         """Return the rows to take: all in their order, or `limit` of them, as many of each class as there are.
+
+        With `cut`, which is for a set that has nothing to hold out, "fit" takes four and "held_out" one of every five.
 
         The order under a limit is drawn from the seed and deals the classes in turn, so that a smaller limit gives
         the beginning of a larger one.
         """
-        if self.limit is None:
+        cut = cut and self.split in ("fit", "held_out")
+        if self.limit is None and not cut:
             return torch.arange(len(labels))
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(self.seed))
         by_class = order[labels[order].argsort(stable=True)]
@@ -46,7 +53,10 @@ class Request:
         starts = counts.cumsum(0) - counts
         rank = torch.empty_like(order)
         rank[by_class] = torch.arange(len(labels)) - starts[labels[by_class]]
-        return order[rank[order].argsort(stable=True)][:self.limit]
+        dealt = order[rank[order].argsort(stable=True)]
+        if cut:
+            dealt = dealt[(rank[dealt] % 5 == 4) == (self.split == "held_out")]
+        return dealt[:self.limit]
 
 
 def data_root(data_dir: Path | str | None) -> Path:

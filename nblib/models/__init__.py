@@ -32,12 +32,13 @@ def build(name: str, *, classes: int, size: int, weights: str | Path | None = No
         size: H and W in pixels; only some networks, such as ViTs, depend on it.
         weights: None for random ones; "default" for the published ones; or the path of a safetensors file with exactly
             the tensors of this network. Published ImageNet weights serve any K: a last layer of another number
-            of classes keeps its random weights. The CIFAR ResNets' are looked for in cifar10_resnet below `NBLIB_DATA`, or data in the checkout.
+            of classes keeps its random weights. The CIFAR ResNets' are looked for in cifar10_resnet below `NBLIB_DATA`,
+            or below data in the checkout.
         seed: decides the random weights.
 
     Raises:
-        ValueError: a name that is unknown, with the nearest ones; classes or size out of range; a file of weights that is
-            absent, truncated or another network's.
+        ValueError: a name that is unknown, with the nearest ones; classes or size out of range; a file of weights
+            that is absent, truncated or another network's.
         RuntimeError: published weights that could not be fetched, with the file and where to put it by hand.
     """
     whole("classes", classes, 2)
@@ -66,8 +67,8 @@ def _unknown(name: str) -> str:
     """Say what there is instead of `name`."""
     near = difflib.get_close_matches(name, OURS, n=3, cutoff=0.5)
     there = ", ".join(map(repr, near or OURS))
-    return (f"no model {name!r}; {'near it are' if near else 'there are'} {there}; others are named 'torchvision:NAME', "
-            "'timm:NAME' or 'package.module:function'")
+    return (f"no model {name!r}; {'near it are' if near else 'there are'} {there}; others are named "
+            "'torchvision:NAME', 'timm:NAME' or 'package.module:function'")
 
 
 def _published(name: str) -> Path:

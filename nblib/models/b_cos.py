@@ -23,8 +23,8 @@ class BCosConv2d(nn.Module):
 
     .. math:: y = (\hat w^\top x)\,|\cos(x, \hat w)|^{b-1},\qquad b = 2
 
-    with :math:`\hat w` of unit norm and no bias. While `linear` is set, the cosine factor is a constant to autograd, and
-    the gradient is the weight that the input met.
+    with :math:`\hat w` of unit norm and no bias. While `linear` is set, the cosine factor is a constant to autograd,
+    and the gradient is the weight that the input met.
     """
 
     def __init__(self, channels_in: int, channels: int, kernel: int, stride: int = 1, *, eps: float = 1e-6):
@@ -38,8 +38,8 @@ class BCosConv2d(nn.Module):
         unit = F.normalize(self.weight.flatten(1), dim=1).reshape(self.weight.shape)
         response = F.conv2d(x, unit, stride=self.stride, padding=self.padding)
         square = x.square().sum(1, keepdim=True)
-        window = square.new_ones(1, 1, *self.weight.shape[2:])
-        norm = torch.sqrt(F.conv2d(square, window, stride=self.stride, padding=self.padding) + self.eps)
+        kernel = self.weight.shape[-1]
+        norm = torch.sqrt(F.avg_pool2d(square, kernel, self.stride, self.padding, divisor_override=1) + self.eps)
         cosine = response.abs() / norm
         return response * (cosine.detach() if self.linear else cosine)
 
@@ -61,7 +61,7 @@ class BCosBlock(nn.Module):
 class SmallBCos(nn.Module):
     """Six-channel input, B-cos blocks, a B-cos 1×1 convolution to the classes, global average pooling, logit bias."""
 
-    def __init__(self, classes: int, widths: tuple[int, ...] = (24, 48, 96)):
+    def __init__(self, classes: int, widths: tuple[int, ...] = (16, 32, 64), scale: float = 10.0):
         super().__init__()
         self.encode = Encode()
         self.stem = BCosBlock(6, widths[0], 1)
@@ -70,15 +70,16 @@ class SmallBCos(nn.Module):
             blocks += [BCosBlock(before, width, 2), BCosBlock(width, width, 1)]
         self.blocks = nn.Sequential(*blocks)
         self.classify = BCosConv2d(widths[-1], classes, 1)
+        self.scale = scale  # unit weights alone reach logits near 1, which train slowly
         self.logit_bias = -math.log(classes - 1)
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.classify(self.blocks(self.stem(self.encode(images))))
-        return x.mean((2, 3)) + self.logit_bias
+        return self.scale * x.mean((2, 3)) + self.logit_bias
 
 
 def small_b_cos(*, classes: int, size: int) -> nn.Module:
-    """Return a B-cos network of 0.2 million weights for images of 32 pixels; any `size` works."""
+    """Return a B-cos network of 0.07 million weights for images of 32 pixels; any `size` works."""
     return SmallBCos(classes)
 
 
@@ -92,7 +93,8 @@ def linearised(model: nn.Module) -> Iterator[None]:
     r"""Hold the cosine factors of a B-cos network constant under autograd, for the length of the block.
 
     With :math:`x` the six-channel input of one image, the output of the layer `"encode"`, and
-    :math:`W = \partial z_y/\partial x`, the contributions of all channels and pixels sum to the logit in evaluation mode:
+    :math:`W = \partial z_y/\partial x`, the contributions of all channels and pixels sum to the logit, in
+    evaluation mode:
 
     .. math:: \textstyle\sum_{c,h,w} x_{chw} W_{chw} = z_y - \text{logit bias}
 

@@ -84,7 +84,8 @@ def timm(name: str, *, classes: int, size: int, published: bool) -> nn.Module:
             f"the published weights of timm:{name} could not be had: {error}. Fetch model.safetensors of "
             f"{config.hf_hub_id or config.url} by hand and put it at {by_hand}"
         ) from error
-    return normalised(model, model.pretrained_cfg.get("mean", IMAGENET[0]), model.pretrained_cfg.get("std", IMAGENET[1]))
+    used = model.pretrained_cfg
+    return normalised(model, used.get("mean", IMAGENET[0]), used.get("std", IMAGENET[1]))
 
 
 def own(name: str, *, classes: int, size: int) -> nn.Module:

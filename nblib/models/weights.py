@@ -65,5 +65,6 @@ def put(model: nn.Module, tensors: dict[str, Tensor], source: object) -> None:
     said = [f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
             for what, names in differences if names]
     if said:
-        raise ValueError(f"{source} holds the weights of another model than this {type(model).__name__}: {'; '.join(said)}")
+        name = type(model).__name__
+        raise ValueError(f"{source} holds the weights of another model than this {name}: {'; '.join(said)}")
     model.load_state_dict(tensors)

@@ -3,7 +3,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from nblib import data, store
+from nblib import store
+from nblib.data import sources
 from nblib.runs import book, chapters, doctor, ledger, parameters
 from nblib.runs.parameters import Refused
 
@@ -55,13 +56,14 @@ def _run(given: argparse.Namespace) -> None:
 def _data(given: argparse.Namespace) -> int:
     try:
         if given.action == "list":
-            for name, what, images, where, present in data.describe(given.data_dir):
+            for name, what, images, where, present in sources.describe(given.data_dir):
                 print(f"{name:<15}{'here' if present else '-':<6}{images:>10}  {what}  ({where})")
             return 0
         if given.action == "fetch":
-            print(data.fetch(given.name, given.data_dir))
+            where = sources.fetch(given.name, given.data_dir)
+            print(f"{given.name}: {where or 'nothing to fetch, it is generated or comes with a library'}")
             return 0
-        problems = data.verify(given.name, given.data_dir)
+        problems = sources.verify(given.name, given.data_dir)
     except (ValueError, KeyError, RuntimeError) as error:
         raise Refused(error.args[0] if isinstance(error, KeyError) else str(error)) from None
     print("\n".join(problems) or f"{given.name}: complete")

@@ -78,12 +78,12 @@ def _gpu() -> tuple[bool, str]:
 
 
 def _data() -> tuple[bool, str]:
-    from nblib import data
+    from nblib.data import sources
 
     root = os.environ.get("NBLIB_DATA")
     if not root:
         return False, "NBLIB_DATA is not set: shapes and digits work; for real images set it to their folder"
-    here = [name for name, _, _, _, present in data.describe(None) if present]
+    here = [name for name, _, _, _, present in sources.describe(None) if present]
     return Path(root).is_dir(), f"data sets here: {', '.join(here)}"
 
 
