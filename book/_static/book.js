@@ -22,3 +22,9 @@
   for (const name in files) paths[widgets + name] = folder + files[name];
   window.require = { paths };
 })();
+
+// The widgets typeset their texts with the second version of MathJax if there is any; the page has the third, which does
+// not have that door. A door that leads nowhere keeps them from failing.
+document.addEventListener("DOMContentLoaded", () => {
+  if (window.MathJax && !window.MathJax.Hub) window.MathJax.Hub = { Queue() {} };
+});

@@ -165,9 +165,9 @@ def _outline(axis, mask: np.ndarray) -> None:
 
 def _colour_bar(figure: Figure, axes, signed: bool, top: float | None, scale: str, percentile: float, quantity: str):
     """Put a colour bar below the frames; without `top` it counts in parts of where each scale ends."""
-    end = "largest" if percentile == 100 else f"{percentile:g}th percentile of"
-    whose = {"map": "of the map", "name": "of all maps of the name"}.get(scale)
-    label = quantity if top is not None else f"{quantity} ÷ {end} |{quantity}| {whose}"
+    end = "largest magnitude" if percentile == 100 else f"{percentile:g}th percentile of magnitudes"
+    whose = {"map": "each map's", "name": "each kind's"}.get(scale)
+    label = quantity if top is not None else f"{quantity}, over {whose} {end}"
     norm = Normalize(-(top or 1.0) if signed else 0.0, top or 1.0)
     colours = ScalarMappable(norm, SIGNED if signed else POSITIVE)
     beyond = "neither" if percentile == 100 else "both" if signed else "max"

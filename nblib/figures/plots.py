@@ -42,6 +42,10 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
         axis.axhline(value, color=GREY, linestyle="--", linewidth=1)
         ends.append((value, name, GREY))
     axis.set(xlabel=x, ylabel=y, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
+    if log_x:  # the places that were measured, as plain numbers
+        places = sorted({float(place) for line in lines.values() for place in array(line[0])})
+        axis.set_xticks(places, [f"{place:g}" for place in places], minor=False)
+        axis.minorticks_off()
     axis.grid(axis="y")
     _name_ends(axis, ends, height)
     return figure

@@ -48,8 +48,8 @@ def table(rows: Sequence[Sequence], columns: Sequence[str], *, caption: str | No
 
     Args:
         rows: of cells; the first of each names the row. A cell is a text, a whole number, a number, a pair (value,
-            spread) that becomes "value ± spread", a truth value that becomes "yes" or "no", or None for what was not
-            measured.
+            spread) that becomes "value ± spread", a truth value that becomes "yes" or "no", or None or
+            NaN for what was not measured.
         columns: a name for each column, with its unit.
         caption: what the table shows.
         precision: decimal places, one number or one for each column's name; columns that are not named have 2.
@@ -85,6 +85,8 @@ def _text(cell, places: int) -> str:
         cell = cell.item()
     if isinstance(cell, int):
         return str(cell)
+    if isinstance(cell, float) and math.isnan(cell):
+        return MISSING
     if isinstance(cell, float):
         text = f"{cell:.{places}f}"
         # Zero has no sign, whatever rounding left of it; and the minus is as wide as a digit.

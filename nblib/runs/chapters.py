@@ -1,4 +1,5 @@
 """Executing chapters: each once for its key, whole or not at all."""
+import os
 import resource
 import sys
 import time
@@ -57,28 +58,31 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, *, progres
         for name, known in parameters.declared(parameters.source(chapter)).items()
         if name in values and values[name] != known.default
     }
-    with store.atomic(target) as part:
-        try:
-            papermill.execute_notebook(
-                parameters.source(chapter),
-                part,
-                changed,
-                cwd=parameters.BOOK,
-                kernel_name="python3",
-                progress_bar={"desc": chapter, "unit": "cell"} if progress else False,
-                start_timeout=300,
-            )
-        except PapermillExecutionError as error:
-            part.replace(target.with_suffix(".failed.ipynb"))
-            raise ChapterFailed(chapter, error.cell_index, "\n".join(error.traceback)) from None
-        notebook = tidy(nbformat.read(part, 4))
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        notebook.metadata["nblib"] = {
-            "seconds": round(time.monotonic() - start, 1),
-            "peak_gigabytes": round(peak / 1e9, 2),
-            "parameters": dict(values),
-        }
-        nbformat.write(notebook, part)
+    scratch = target.with_name(f".{target.stem}-{os.getpid()}.ipynb")
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            parameters.source(chapter),
+            scratch,
+            changed,
+            cwd=parameters.BOOK,
+            kernel_name="python3",
+            progress_bar={"desc": chapter, "unit": "cell"} if progress else False,
+            start_timeout=300,
+        )
+        notebook = tidy(nbformat.read(scratch, 4))
+    except PapermillExecutionError as error:
+        scratch.replace(target.with_suffix(".failed.ipynb"))
+        raise ChapterFailed(chapter, error.cell_index, "\n".join(error.traceback)) from None
+    finally:
+        scratch.unlink(missing_ok=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    notebook.metadata["nblib"] = {
+        "seconds": round(time.monotonic() - start, 1),
+        "peak_gigabytes": round(peak / 1e9, 2),
+        "parameters": dict(values),
+    }
+    store.write(target, nbformat.writes(notebook))
     target.with_suffix(".failed.ipynb").unlink(missing_ok=True)
     return target
 
@@ -97,8 +101,6 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def _execute_once(chapter: str, values: Mapping[str, object], threads: int) -> Path:
     """Execute a page unless it is kept already, or another process is just making it."""
-    import os
-
     os.environ["OMP_NUM_THREADS"] = str(threads)
     target = kept(chapter, values)
     with store.lock(target):
@@ -107,8 +109,6 @@ def _execute_once(chapter: str, values: Mapping[str, object], threads: int) -> P
 
 def execute_all(table: Mapping[str, Mapping[str, object]], jobs: int) -> Iterator[tuple[str, Path | ChapterFailed]]:
     """Execute the chapters of `table` (chapter to parameters) that are not kept, `jobs` at once, yielding each as it ends."""
-    import os
-
     missing = {}
     for chapter, values in table.items():
         target = kept(chapter, values)

@@ -90,6 +90,12 @@ def record(name: str, value: float, *, what: str, unit: str, run: SimpleNamespac
     display(hidden, raw=True, metadata=keys)
 
 
+def record_all(name: str, values: Mapping[str, float], *, what: str, unit: str, run: SimpleNamespace) -> None:
+    """Put a number of each kind on record, under "name/kind"; "{}" in `what` stands for the kind."""
+    for kind, value in values.items():
+        record(f"{name}/{kind}", value, what=what.format(kind), unit=unit, run=run)
+
+
 def _device(name: str) -> str:
     """Return what a device is: the GPU's name, or CPU with its number of cores in use."""
     import torch
