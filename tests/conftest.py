@@ -20,6 +20,20 @@ def device(request) -> torch.device:
 
 
 @pytest.fixture(scope="session")
+def real(tmp_path_factory) -> Path:
+    """The root of the real sets: `NBLIB_DATA`, or the packs beside the checkout unpacked."""
+    if os.environ.get("NBLIB_DATA"):
+        return Path(os.environ["NBLIB_DATA"])
+    packs = store.ROOT.parent / "shared/data"
+    if not (packs / "unpack.py").is_file():
+        pytest.skip("no real images here: NBLIB_DATA is not set")
+    root = tmp_path_factory.mktemp("real")
+    for name in ("pets", "imagenette", "cifar10-5k"):
+        subprocess.run([sys.executable, packs / "unpack.py", name, root], check=True)
+    return root
+
+
+@pytest.fixture(scope="session")
 def book() -> Path:
     """The built book: executed and rendered by the README's command, or kept from the last time."""
     with store.lock(store.folder("locks") / "test-build"):  # several workers of pytest ask for it

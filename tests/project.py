@@ -56,9 +56,10 @@ class Project:
         shutil.copytree(ROOT / "book/_static", book / "_static")
         (book / "references.bib").write_text("")
         (book / "index.md").write_text("# Start\n")
+        (book / "running.md").write_text("# How to run it\n")
         for name, cells in chapters.items():
             notebook(book / f"{name}.ipynb", *cells)
-        lines = "\n".join(f"      - file: book/{name}" for name in [*chapters, "parameters", "run_times"])
+        lines = "\n".join(f"      - file: book/{name}" for name in [*chapters, "running", "parameters", "run_times"])
         (folder / "_toc.yml").write_text(TOC.format(chapters=lines))
 
     @property

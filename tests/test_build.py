@@ -78,7 +78,7 @@ REFUSALS = [
     (["run", "first", "-p", "model", "small_resne"], ["small_resne", "small_resnet"]),
     (["run", "first", "-p", "model", "torchvision:resnet81"], ["resnet81", "resnet18"]),
     (["run", "first", "-p", "model", "nowhere:network"], ["nowhere"]),
-    (["run", "first", "-p", "device", "cuad"], ["cuad", "cuda"]),
+    (["run", "first", "-p", "device", "cuad"], ["cuad", "'cpu'"]),
     (["run", "first", "-p", "device", "cuda:77"], ["cuda:77"]),
     (["run", "first", "--profile", "smal"], ["no profile 'smal'", "nearest: 'small'"]),
     (["run", "first", "-f", "nowhere.yaml"], ["nowhere.yaml", "can't be read"]),

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nblib.data import BACKGROUND, BODY, DISTRACTOR, MARKING, PARTS, SHORTCUT, Images, geometry, load
+from nblib.data import BACKGROUND, BODY, MARKING, PARTS, SHORTCUT, Images, geometry, load
 from nblib.data.images import Rows
 from nblib.data.shapes import tag_codes
 

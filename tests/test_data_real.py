@@ -3,9 +3,6 @@ import functools
 import hashlib
 import http.server
 import io
-import os
-import subprocess
-import sys
 import tarfile
 import threading
 from pathlib import Path
@@ -16,10 +13,8 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from nblib import store
 from nblib.data import download, folders, load, sources
 
-PACKS = Path(store.ROOT).parent / "shared/data"
 
 
 def picture(path: Path, colour: tuple = (255, 0, 0), size: tuple = (12, 8)) -> None:
@@ -410,19 +405,6 @@ def test_describe_says_what_is_there(tmp_path):
 
 
 # the real images, where they are
-
-@pytest.fixture(scope="session")
-def real(tmp_path_factory) -> Path:
-    """The root of the real sets: `NBLIB_DATA`, or the packs beside the checkout unpacked."""
-    if os.environ.get("NBLIB_DATA"):
-        return Path(os.environ["NBLIB_DATA"])
-    if not (PACKS / "unpack.py").is_file():
-        pytest.skip("no real images here: NBLIB_DATA is not set")
-    root = tmp_path_factory.mktemp("real")
-    for name in ("pets", "imagenette", "cifar10-5k"):
-        subprocess.run([sys.executable, PACKS / "unpack.py", name, root], check=True)
-    return root
-
 
 def lies_in(real: Path, folder: str) -> None:
     if not (real / folder).is_dir():

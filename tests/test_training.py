@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nblib import loop, processes, store, training
-from nblib.data import Images
+from nblib.data import Images, load
 from nblib.models import build
 
 torch.set_num_threads(2)
@@ -336,3 +336,15 @@ def test_two_processes_give_what_one_gives(tmp_path):
         assert not equal(one, build(name, classes=3, size=8).double())
         for first, second in zip(one.state_dict().values(), two.state_dict().values()):
             torch.testing.assert_close(first, second, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("name, folder", [("imagenette", "imagenette2-160"), ("cifar10-5k", "cifar10-5k")])
+def test_a_small_network_learns_real_photographs(real, name, folder):
+    if not (real / folder).is_dir():
+        pytest.skip(f"{folder} is not among the real images here")
+    name = name if name == "imagenette" else f"folder:{real / folder}"
+    images = load(name, split="fit", size=32, limit=2000, data_dir=real)
+    held_out = load(name, split="held_out", size=32, limit=500, data_dir=real)
+    model = build("small_resnet", classes=len(images.classes), size=32)
+    training.fit(model, images, epochs=5, augment="flip", progress=False)
+    assert training.evaluate(model, held_out) > 0.3  # chance is 0.1

@@ -12,14 +12,10 @@ import yaml
 from nblib import store
 from nblib.environment import BIN
 from nblib.runs import chapters, pages, parameters, vendor
-from nblib.runs.parameters import BOOK, Refused
+from nblib.runs.parameters import BOOK, Refused, WorkFailed
 
 BUILD = store.ROOT / "_build"
 STUB = "# {title}\n\nThis chapter was not executed in this build. `python3 -m nblib build` without `--only` executes it.\n"
-
-
-class RenderFailed(RuntimeError):
-    """The pages could not be rendered; the message is what the renderer printed."""
 
 
 def say(text: str) -> None:
@@ -32,8 +28,7 @@ def build(*, profile: str, only: Sequence[str] | None, solutions: str, packed: b
 
     Raises:
         Refused: an unknown profile or chapter, or a parameter that does not fit.
-        ChapterFailed: a chapter raised; the others were finished and are kept.
-        RenderFailed: the renderer warned or failed.
+        WorkFailed: chapters raised, while the others were finished and are kept; or the renderer warned or failed.
     """
     if jobs < 1:
         raise Refused(f"--jobs {jobs} was given, expected 1 or more")
@@ -66,14 +61,14 @@ def _execute(table: Mapping[str, Mapping[str, object]], jobs: int) -> dict[str, 
     for number, (name, result) in enumerate(chapters.execute_all(table, jobs), 1):
         if isinstance(result, chapters.ChapterFailed):
             failures.append(result)
-            say(f"[{number}/{len(table)}] {result}")
+            say(f"[{number}/{len(table)}] chapter {name}: failed")
         else:
             executed[name] = result
             seconds = nbformat.read(result, 4).metadata["nblib"]["seconds"]
             say(f"[{number}/{len(table)}] chapter {name}: done (executed in {seconds} s)")
     if failures:
-        say(f"failed: {', '.join(failure.chapter for failure in failures)}; finished chapters are kept, no page was rendered")
-        raise failures[0]
+        tracebacks = "\n".join(map(str, failures))
+        raise WorkFailed(f"{tracebacks}\nThe chapters that finished are kept; the pages were not rendered.")
     return {name: executed[name] for name in table}
 
 
@@ -95,7 +90,7 @@ def render(executed: Mapping[str, Path], site: Path, solutions: str) -> None:
     command = [BIN / "jupyter-book", "build", stage, "-W", "-n", "--keep-going", "-q"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise RenderFailed(f"the pages could not be rendered:\n{result.stdout[-4000:]}\n{result.stderr[-8000:]}")
+        raise WorkFailed(f"the pages could not be rendered:\n{result.stdout[-4000:]}\n{result.stderr[-8000:]}")
     fresh = stage / "_build/html"
     (fresh / ".key").write_text(key)
     old = site.with_name(f".{site.name}.old")

@@ -16,7 +16,7 @@ from nblib import store
 from nblib.runs import parameters
 
 
-class ChapterFailed(RuntimeError):
+class ChapterFailed(parameters.WorkFailed):
     """A cell of a chapter raised; `traceback` is what its reader would have seen."""
 
     def __init__(self, chapter: str, cell: int, traceback: str):

@@ -1,23 +1,22 @@
-"""The commands of `python3 -m nblib`, once inside the environment."""
+"""The commands of `python3 -m nblib`, once inside the environment.
+
+What takes seconds to import is imported where it is needed, so that a slip is told at once.
+"""
 import argparse
 import sys
 from pathlib import Path
 
 from nblib import store
-from nblib.data import sources
-from nblib.runs import book, chapters, doctor, ledger, parameters
-from nblib.runs.parameters import Refused
+from nblib.runs import parameters
+from nblib.runs.parameters import Refused, WorkFailed
 
 
 def act(given: argparse.Namespace) -> int:
     """Do what the command line asks; an error that the reader can mend becomes one message, without a traceback."""
-    actions = {"build": _build, "run": _run, "data": _data, "doctor": lambda _: doctor.report()}
+    actions = {"build": _build, "run": _run, "data": _data, "doctor": _doctor}
     try:
         return actions[given.command](given) or 0
-    except chapters.ChapterFailed as error:
-        if given.command == "run":  # the build has told of it already
-            print(f"nblib: {error}", file=sys.stderr)
-    except (Refused, book.RenderFailed) as error:
+    except (Refused, WorkFailed) as error:
         print(f"nblib: {error}", file=sys.stderr)
         return 2 if isinstance(error, Refused) else 1
     except OSError as error:
@@ -25,7 +24,15 @@ def act(given: argparse.Namespace) -> int:
     return 1
 
 
+def _doctor(given: argparse.Namespace) -> int:
+    from nblib.runs import doctor
+
+    return doctor.report()
+
+
 def _build(given: argparse.Namespace) -> None:
+    from nblib.runs import book
+
     first = book.build(
         profile=given.profile, only=given.only, solutions=given.solutions, packed=given.zip, jobs=given.jobs
     )
@@ -40,10 +47,13 @@ def _run(given: argparse.Namespace) -> None:
         values[name] = parameters.parsed(known[name], text) if name in known else text
     if given.seeds < 0 or (given.seeds and "seed" in values):
         raise Refused(f"--seeds {given.seeds} was given; expected 1 or more, and no parameter seed beside it")
-    values = parameters.check(given.chapter, values)
-    target = Path(given.o) if given.o else book.BUILD / "runs" / f"{given.chapter}.ipynb"
+    target = Path(given.o) if given.o else store.ROOT / "_build/runs" / f"{given.chapter}.ipynb"
     if target.suffix != ".ipynb" or target.resolve().parent == parameters.BOOK.resolve():
         raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb, outside book/")
+    values = parameters.check(given.chapter, values)
+
+    from nblib.runs import chapters, ledger
+
     for seed in range(given.seeds) if given.seeds else [values["seed"]]:
         out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
         chapters.execute(given.chapter, values | {"seed": seed}, out)
@@ -54,6 +64,8 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _data(given: argparse.Namespace) -> int:
+    from nblib.data import sources
+
     try:
         if given.action == "list":
             for name, what, images, where, present in sources.describe(given.data_dir):

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import nbformat
-from scipy.stats import t as student
 
 from nblib import store
 from nblib.runs.parameters import BOOK
@@ -37,6 +36,8 @@ def published(chapter: str) -> dict[str, dict]:
 
 def interval(values: Iterable[float]) -> tuple[float, float] | None:
     r"""Return the 95 % interval of the mean over seeds, :math:`\bar v \pm t_{n-1}\,s/\sqrt n`; None for fewer than two."""
+    from scipy.stats import t as student
+
     values = list(values)
     if len(values) < 2:
         return None

@@ -1,4 +1,5 @@
 """The pages that are generated: all parameters, and how long each chapter ran."""
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,12 +40,20 @@ def parameters_page() -> str:
     return "\n".join(parts)
 
 
+def _device(name: str) -> str:
+    """Return the kind of device that a page ran on."""
+    from nblib.training import choose_device
+
+    kind = choose_device(name).type
+    return f"CPU, {os.cpu_count()} cores" if kind == "cpu" else kind
+
+
 def run_times_page(executed: Mapping[str, Path]) -> str:
     """Return the page of run times: this build's pages, then the recorded runs of the ledger."""
     rows = ["| chapter | run | device | seconds | peak memory, GB |", "| --- | --- | --- | --- | --- |"]
     for chapter, path in executed.items():
         facts = nbformat.read(path, 4).metadata["nblib"]
-        device = facts["parameters"]["device"]
+        device = _device(facts["parameters"]["device"])
         rows.append(f"| {{doc}}`{chapter}` | this page | {device} | {facts['seconds']} | {facts['peak_gigabytes']} |")
     for chapter in parameters.chapters():
         seen = {}

@@ -26,6 +26,10 @@ class Refused(ValueError):
         return [f"refused: {self}"]
 
 
+class WorkFailed(RuntimeError):
+    """Work that was begun could not be finished; the message says what to look at, and what was finished is kept."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One declaration: its name, the name of its type, its default, what it means, and what it may be."""
@@ -43,7 +47,12 @@ class Parameter:
         """Say in words what the value may be."""
         if self.choices:
             return "one of " + ", ".join(self.choices) if self.kind != "list" else "any of " + ", ".join(self.choices)
-        return f"{self.low:g} to {self.high:g}" if self.low is not None else self.kind
+        return f"{_plain(self.low)} to {_plain(self.high)}" if self.low is not None else self.kind
+
+
+def _plain(number: float) -> str:
+    """Return a limit as people write it."""
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
