@@ -1,10 +1,11 @@
 """Reading and replacing what the layers of a network compute: the only file that touches hooks."""
 import contextlib
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+
+from nblib.checks import nearest, quoted
 
 INPUT = ":input"
 
@@ -18,7 +19,7 @@ class Captured(dict):
 
     def __missing__(self, layer: str) -> Tensor:
         if layer not in self.layers:
-            raise KeyError(f"layer {layer!r} is not captured; captured are {', '.join(map(repr, self.layers))}")
+            raise KeyError(f"layer {layer!r} is not captured; captured are {quoted(self.layers)}")
         raise RuntimeError(f"layer {layer!r} has not run: no forward pass since `capture` began has called it")
 
 
@@ -30,8 +31,8 @@ def find(model: nn.Module, layer: str) -> nn.Module:
     modules = dict(model.named_modules())
     name = layer.removesuffix(INPUT)
     if name not in modules:
-        near = difflib.get_close_matches(name, modules, n=3, cutoff=0.4) or [n for n in modules if n][:3]
-        raise KeyError(f"no layer {name!r} in {type(model).__name__}; near it are {', '.join(map(repr, near))}")
+        hint = nearest(name, modules) or f"; the first are {quoted([layer for layer in modules if layer][:3])}"
+        raise KeyError(f"no layer {name!r} in {type(model).__name__}{hint}")
     return modules[name]
 
 
@@ -64,7 +65,7 @@ def _on_tensors(model: nn.Module, functions: Mapping[str, Callable[[Tensor], Ten
         for handle in handles:
             handle.remove()
     if unseen:
-        raise RuntimeError(f"never ran in a forward pass: layer {', '.join(map(repr, sorted(unseen)))}")
+        raise RuntimeError(f"never ran in a forward pass: layer {quoted(sorted(unseen))}")
 
 
 def _first_replaced(layer: str, args: tuple, kwargs: dict, changed: Callable) -> tuple[tuple, dict]:

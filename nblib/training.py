@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nblib import loop, processes, store
+from nblib.checks import number, one_of, quoted, whole
 from nblib.data import Images
-from nblib.data.request import unknown, whole
 from nblib.models import build
 from nblib.models import weights as files
 from nblib.models.b_cos import is_b_cos, uniform_off_label_loss
@@ -32,7 +32,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if gpus else there[-1])
     if name not in there:
-        raise ValueError(f"device {name!r} was given, this machine has {', '.join(map(repr, ['auto', *there]))}")
+        raise ValueError(f"device {name!r} was given, this machine has {quoted(['auto', *there])}")
     return torch.device(name)
 
 
@@ -77,9 +77,13 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         RuntimeError: a loss that is not finite, with the epoch and step.
     """
     chosen = choose_device(device)
-    options = dict(epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay, schedule=schedule,
-                   optimizer=optimizer, augment=augment, seed=seed)
-    _check(data, devices, chosen, precision, options)
+    options = dict(
+        epochs=whole("epochs", epochs, 1), batch_size=whole("batch_size", batch_size, 1), lr=number("lr", lr, 0),
+        weight_decay=number("weight_decay", weight_decay, 0), schedule=one_of("schedule", schedule, loop.SCHEDULE),
+        optimizer=one_of("optimizer", optimizer, loop.OPTIMIZER), augment=one_of("augment", augment, loop.AUGMENT),
+        seed=whole("seed", seed, 0))
+    one_of("precision", precision, PRECISION)
+    _check_parts(data, options["batch_size"], whole("devices", devices, 1), chosen)
     loss = loss or (uniform_off_label_loss if is_b_cos(model) else F.cross_entropy)
     work = dict(model=model, data=data, options=options, loss=loss, after_step=after_step, precision=precision,
                 progress=progress, device=chosen, devices=devices)
@@ -96,23 +100,12 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         model.to(home).eval()
 
 
-def _check(data: Images, devices: int, device: torch.device, precision: str, options: dict) -> None:
-    """Refuse options out of range before any work."""
-    choices = {"schedule": loop.SCHEDULE, "optimizer": loop.OPTIMIZER, "augment": loop.AUGMENT, "precision": PRECISION}
-    for name, known in choices.items():
-        value = precision if name == "precision" else options[name]
-        if value not in known:
-            raise ValueError(unknown(name, value, [choice for choice in known if choice]))
-    for name, value in (("epochs", options["epochs"]), ("batch_size", options["batch_size"]), ("devices", devices)):
-        whole(name, value, 1)
-    whole("seed", options["seed"], 0)
-    for name in ("lr", "weight_decay"):
-        if not 0 <= options[name] < math.inf:
-            raise ValueError(f"{name}={options[name]!r} was given, expected a finite number from 0 up")
+def _check_parts(data: Images, batch_size: int, devices: int, device: torch.device) -> None:
+    """Refuse data that have nothing for each device, and devices that are not there."""
     if not len(data):
         raise ValueError("no images were given, expected 1 or more")
-    if len(data) < devices or options["batch_size"] < devices:
-        raise ValueError(f"{len(data)} images in batches of {options['batch_size']} were given to {devices} device(s): "
+    if len(data) < devices or batch_size < devices:
+        raise ValueError(f"{len(data)} images in batches of {batch_size} were given to {devices} device(s): "
                          "expected one image a device or more")
     there = torch.cuda.device_count() if device.type == "cuda" else math.inf if device.type == "cpu" else 1
     if devices > there or (devices > 1 and device.index is not None):
@@ -204,19 +197,16 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
     Raises:
         ValueError, RuntimeError: as `build` and `fit`; options that cannot be kept apart; data without a key.
     """
-    refused = {"checkpoint", "loss", "after_step"} & set(fit_options)
-    known = set(inspect.signature(fit).parameters) - {"model", "data"}
-    unknown = set(fit_options) - known
-    if refused or unknown:
-        raise ValueError(f"trained() was given {', '.join(sorted(refused | unknown))}, expected options of fit() among "
-                         f"{', '.join(sorted(known - {'checkpoint', 'loss', 'after_step'}))}")
+    known = inspect.signature(fit).parameters.keys() - {"model", "data", "checkpoint", "loss", "after_step"}
+    for option in fit_options:
+        one_of("option of trained()", option, sorted(known))
     if not data.key:
         raise ValueError("the data have no key, so what is trained on them cannot be kept: use build() and fit()")
     shape = dict(classes=classes or len(data.classes), size=size or data[:1].images.shape[-1])
     model = build(name, weights=weights, seed=seed, **shape)
     start = Path(weights) if weights not in (None, "default") else weights
     key = store.key(name, data.key, len(data), shape, start, seed, {k: v for k, v in fit_options.items() if k != "progress"},
-                    *_sources(model))
+                    *_sources(name, model))
     path = store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{key}.safetensors"
     with store.lock(path):
         if _usable(path):
@@ -243,9 +233,9 @@ def _usable(path: Path) -> bool:
     return True
 
 
-def _sources(model: nn.Module) -> list[Path]:
-    """Return the files that decide what training gives: the loop, and the network's own, a reader's included."""
-    makers = {sys.modules[type(module).__module__] for module in model.modules()}
-    files = {Path(maker.__file__) for maker in makers if getattr(maker, "__file__", None)}
+def _sources(name: str, model: nn.Module) -> list[Path]:
+    """Return the files that decide what training gives: the loop, the network's classes, and a reader's own function."""
+    modules = {type(module).__module__ for module in model.modules()} | {name.partition(":")[0]}
+    files = {Path(sys.modules[module].__file__) for module in modules if getattr(sys.modules.get(module), "__file__", None)}
     own = sorted(path for path in files if not {"torch", "torchvision", "timm"} & set(path.parts))
     return [*own, *store.sources("models/inputs.py", "loop.py", "training.py")]

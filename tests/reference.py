@@ -154,7 +154,7 @@ def frozen_b_cos(model: nn.Module, encoded: Tensor, label: int):
             factor = (block.norm.weight / (block.norm.running_square + block.norm.eps).sqrt()).view(1, -1, 1, 1)
             new, new_at = (t * factor for t in layer(block.conv, x, at))
             x, at = (new + x, new_at + at) if block.residual else (new, new_at)
-        return layer(model.classify, x, at)[0].mean((2, 3))[0, label]
+        return model.scale * layer(model.classify, x, at)[0].mean((2, 3))[0, label]
 
     return logit_at
 

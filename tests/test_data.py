@@ -323,14 +323,14 @@ def test_batches_of_none_and_unequal_fields_are_refused(drawn):
 # what is refused
 
 @pytest.mark.parametrize("arguments, message", [
-    ({"name": "shaps"}, "did you mean 'shapes'"),
-    ({"name": 3}, "unknown data set"),
-    ({"split": "tset"}, "has 'train', 'val', 'test'"),
-    ({"marking": 3}, "did you mean 'markings'"),
-    ({"name": "digits", "shortcut": 0.1}, "there are none"),
+    ({"name": "shaps"}, "nearest: 'shapes'"),
+    ({"name": 3}, "data set 3 was given, expected one of 'shapes'"),
+    ({"split": "tset"}, "expected one of 'train', 'val', 'test', .*nearest: 'test'"),
+    ({"marking": 3}, "nearest: 'markings'"),
+    ({"name": "digits", "shortcut": 0.1}, "expected none"),
     ({"limit": 0}, "limit=0"), ({"limit": 2.5}, "limit=2.5"), ({"limit": True}, "limit=True"),
-    ({"size": 15}, "16 or more"), ({"size": 0}, "size=0"), ({"size": "32"}, "size='32'"),
-    ({"name": "digits", "size": 7}, "8 or more"),
+    ({"size": 15}, "from 16 up"), ({"size": 0}, "size=0"), ({"size": "32"}, "size='32'"),
+    ({"name": "digits", "size": 7}, "from 8 up"),
     ({"seed": -1}, "seed=-1"), ({"seed": None}, "seed=None"),
     ({"bodies": 1}, "2 to 6"), ({"bodies": 7}, "2 to 6"), ({"markings": 2.0}, "2 to 6"),
     ({"shortcut": 1.1}, "from 0 to 1"),

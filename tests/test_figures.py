@@ -177,7 +177,7 @@ def test_heatmap_writes_its_numbers():
         (lambda i, m: figures.map_grid(i, {}), "no maps"),
         (lambda i, m: figures.map_grid(i, {"a": m["gradient"][:2]}), r"'a' of shape \(2, 8, 8\) .* expected \(3, 8, 8\)"),
         (lambda i, m: figures.map_grid(i, {"a": m["gradient"] * float("nan")}), "not finite"),
-        (lambda i, m: figures.map_grid(i, m, scale="maps"), "nearest is 'map'"),
+        (lambda i, m: figures.map_grid(i, m, scale="maps"), "nearest: 'map'"),
         (lambda i, m: figures.map_grid(i, m, percentile=0), "percentile=0"),
         (lambda i, m: figures.curves({}, x="x", y="y"), "0 lines"),
         (lambda i, m: figures.curves({str(n): ([1], [1]) for n in range(8)}, x="x", y="y"), "8 lines"),

@@ -97,7 +97,7 @@ def test_a_module_called_twice_gives_its_last_call_and_keywords_count_as_inputs(
 def test_layers_that_cannot_be_read_are_refused_and_nothing_is_left(context):
     model, x = Odd(), torch.rand(2, 3)
     for layer, error, message in [
-        ("twise", KeyError, "no layer 'twise' in Odd; near it are 'twice'"),
+        ("twise", KeyError, "no layer 'twise' in Odd; nearest: 'twice'"),
         ("pair", ValueError, "'pair' has a tuple"),
         ("constant:input", ValueError, "called without arguments"),
         ("unused", RuntimeError, "never ran in a forward pass: layer 'unused'"),
@@ -194,7 +194,7 @@ def test_relu_gradient_refuses_functional_relus_all_or_some():
 def test_find_names_the_nearest_layers():
     model = SmallNet()
     assert find(model, "conv2" + INPUT) is model.conv2 and find(model, "") is model
-    with pytest.raises(KeyError, match="near it are 'conv2', 'conv1'"):
+    with pytest.raises(KeyError, match="nearest: 'conv2', 'conv1'"):
         find(model, "conv3")
 
 

@@ -517,7 +517,7 @@ def test_passes_by_default():
     assert passes("occlusion", 224, window=16) == (197, 0)
     assert passes("occlusion", (32, 16)) == (9, 0)
     assert passes("rise", 32) == (6000, 0)
-    with pytest.raises(ValueError, match="nearest is 'masks'"):
+    with pytest.raises(ValueError, match="nearest: 'masks'"):
         passes("rise", 32, mask=3)
 
 
@@ -554,17 +554,17 @@ def test_a_model_in_training_mode_is_refused(model, method):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"method": "grad_cm"}, "nearest is 'grad_cam'"),
+        ({"method": "grad_cm"}, "nearest: 'grad_cam'"),
         ({"method": "gradient", "steps": 4}, "option 'steps' was given, expected one of 'chunk_size'"),
-        ({"method": "integrated_gradients", "step": 4}, "nearest is 'steps'"),
+        ({"method": "integrated_gradients", "step": 4}, "nearest: 'steps'"),
         ({"method": "integrated_gradients", "steps": 0}, "steps=0"),
         ({"method": "integrated_gradients", "steps": 2.5}, "steps=2.5"),
         ({"method": "integrated_gradients", "steps": 1, "quadrature": "trapezoid"}, "from 2 up"),
-        ({"method": "integrated_gradients", "quadrature": "gauss"}, "nearest is 'gausslegendre'"),
+        ({"method": "integrated_gradients", "quadrature": "gauss"}, "nearest: 'gausslegendre'"),
         ({"method": "integrated_gradients", "baseline": "median"}, "expected one of 'mean'"),
         ({"method": "integrated_gradients", "baseline": torch.zeros(5, 1, 1)}, "a baseline of shape \\(5, 1, 1\\)"),
         ({"method": "integrated_gradients", "baseline": math.nan}, "baseline=nan"),
-        ({"method": "gradient", "reduce": "max"}, "nearest is 'max_abs'"),
+        ({"method": "gradient", "reduce": "max"}, "nearest: 'max_abs'"),
         ({"method": "gradient", "chunk_size": 0}, "chunk_size=0"),
         ({"method": "gradient", "target": 3}, "class_logit\\(3\\)"),
         ({"method": "gradient", "target": targets.class_logit(9)}, "the model has 4 classes"),

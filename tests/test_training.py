@@ -289,7 +289,7 @@ def test_an_interrupted_trained_goes_on_and_a_readers_file_is_part_of_the_key(ke
 def test_what_cannot_be_kept_is_refused(kept):
     with pytest.raises(ValueError, match="after_step"):
         training.trained("small_resnet", bright(), epochs=1, after_step=print)
-    with pytest.raises(ValueError, match="epoch, expected"):
+    with pytest.raises(ValueError, match="'epoch' was given, expected .*nearest: 'epochs'"):
         training.trained("small_resnet", bright(), epoch=1)
     with pytest.raises(ValueError, match="no key"):
         training.trained("small_resnet", Images(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), "ab"), epochs=1)

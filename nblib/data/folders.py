@@ -9,8 +9,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
+from nblib.checks import quoted
 from nblib.data.images import Images, Rows
-from nblib.data.request import Request, quoted
+from nblib.data.request import Request
 
 MEMORY = 2**30  # bytes of images up to which a set is held as one tensor
 SPLITS = ("train", "val", "test")

@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 
 from nblib import store
+from nblib.checks import number, one_of, unknown, whole
 from nblib.data import photographs
 from nblib.data import shapes as drawing
 from nblib.data.folders import Listing, gather
 from nblib.data.geometry import BODIES, MARKINGS
 from nblib.data.images import Images
-from nblib.data.request import Request, data_root, share, unknown, whole
+from nblib.data.request import Request, data_root
 
 SHAPES_SOURCES = store.sources("data/shapes.py", "data/geometry.py")  # what is drawn changes with them
 
@@ -22,12 +23,12 @@ def shapes(request: Request, *, bodies: int = 3, markings: int = 3, difficulty: 
            shortcut: float = 0.0) -> Images:
     """Drawn images whose class is a body with a marking; splits train, val and test."""
     request = request.on(tuple(drawing.LENGTHS))
-    whole("bodies", bodies, 2, len(BODIES))
-    whole("markings", markings, 2, len(MARKINGS))
+    bodies = whole("bodies", bodies, 2, len(BODIES))
+    markings = whole("markings", markings, 2, len(MARKINGS))
     request = _sized(request, smallest=drawing.SMALLEST)
     images, labels, parts = drawing.render(
-        split=request.split, size=request.size, limit=request.limit, seed=request.seed, bodies=bodies,
-        markings=markings, difficulty=share("difficulty", difficulty), shortcut=share("shortcut", shortcut))
+        split=request.split, size=request.size, limit=request.limit, seed=request.seed, bodies=bodies, markings=markings,
+        difficulty=number("difficulty", difficulty, 0, 1), shortcut=number("shortcut", shortcut, 0, 1))
     masks = (parts == drawing.BODY) | (parts == drawing.MARKING)
     return Images(images, labels, drawing.names(bodies, markings), masks=masks, parts=parts,
                   key=request.key(*SHAPES_SOURCES))
@@ -101,13 +102,10 @@ def load(name: str, *, split: str = "train", size: int | None = None, limit: int
     defaults = {option: parameter.default for option, parameter in inspect.signature(make).parameters.items()
                 if parameter.kind is parameter.KEYWORD_ONLY}
     for option in options:
-        if option not in defaults:
-            raise ValueError(unknown(f"option of {name}", option, defaults))
-    if size is not None:
-        whole("size", size, 1)
-    if limit is not None:
-        whole("limit", limit, 1)
-    whole("seed", seed, 0)
+        one_of(f"option of {name}", option, defaults)
+    size = None if size is None else whole("size", size, 1)
+    limit = None if limit is None else whole("limit", limit, 1)
+    seed = whole("seed", seed, 0)
     options = defaults | options
     request = Request(name, split, size, limit, seed, data_root(data_dir), options)
     found = make(request, **options)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from torchvision import datasets
 
+from nblib.checks import one_of
 from nblib.data.folders import Listing, from_folder, splits_in
 from nblib.data.request import Request
 
@@ -47,8 +48,7 @@ def cifar10(request: Request) -> Listing:
 def imagenette(request: Request, *, resolution: str = "160px") -> Listing:
     """Imagenette: ten classes of ImageNet; splits train and val."""
     folders = {"160px": "imagenette2-160", "320px": "imagenette2-320", "full": "imagenette2"}
-    if resolution not in folders:
-        raise ValueError(f"resolution={resolution!r} was given, expected one of {', '.join(map(repr, folders))}")
+    one_of("resolution", resolution, folders)
     if not (request.root / folders[resolution]).is_dir():
         return _as_folder(request, folders[resolution])
     request = request.on(("train", "val"))

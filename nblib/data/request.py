@@ -1,14 +1,14 @@
-"""What somebody asked `load` for, and the refusals that name the nearest thing there is."""
+"""What somebody asked `load` for."""
 import dataclasses
-import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from nblib import store
+from nblib.checks import one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +29,10 @@ class Request:
 
     def on(self, splits: Sequence[str]) -> "Request":
         """Return the request for one of the set's own `splits`, which "fit" and "held_out" stand for; refuse any other."""
-        if self.split in ("fit", "held_out"):
-            held_out = [split for split in ("test", "val") if split in splits and self.split == "held_out"]
-            return dataclasses.replace(self, split=held_out[0] if held_out else "train")
-        if self.split not in splits:
-            raise ValueError(f"{self.name} has no split {self.split!r}; it has {quoted(splits)}, and always 'fit' and 'held_out'")
-        return self
+        if one_of(f"split of {self.name}", self.split, (*splits, "fit", "held_out")) in splits:
+            return self
+        held_out = [split for split in ("test", "val") if split in splits and self.split == "held_out"]
+        return dataclasses.replace(self, split=held_out[0] if held_out else "train")
 
     def subset(self, labels: Tensor, *, cut: bool = False) -> Tensor:
         """Return the rows to take: all in their order, or `limit` of them, as many of each class as there are.
@@ -62,31 +60,3 @@ class Request:
 def data_root(data_dir: Path | str | None) -> Path:
     """Return where real images lie: `data_dir`, else `NBLIB_DATA`, else `data` in the checkout."""
     return Path(data_dir or os.environ.get("NBLIB_DATA") or store.ROOT / "data").expanduser()
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Return the names in quotes, with commas between."""
-    return ", ".join(repr(name) for name in names)
-
-
-def unknown(kind: str, given: object, known: Iterable[str]) -> str:
-    """Say that `given` is not among `known`, with the nearest of them."""
-    known = list(known)
-    near = difflib.get_close_matches(str(given), known, n=2, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
-    return f"unknown {kind} {given!r}{hint} there are {quoted(known) or 'none'}"
-
-
-def whole(name: str, value: object, low: int, high: int | None = None) -> int:
-    """Return `value` if it is a whole number from `low` to `high`; refuse it otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        span = f"{low} or more" if high is None else f"{low} to {high}"
-        raise ValueError(f"{name}={value!r} was given, expected a whole number, {span}")
-    return value
-
-
-def share(name: str, value: object) -> float:
-    """Return `value` if it is a number in [0, 1]; refuse it otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"{name}={value!r} was given, expected a number from 0 to 1")
-    return float(value)

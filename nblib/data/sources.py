@@ -8,10 +8,11 @@ from pathlib import Path
 from torchvision import datasets
 
 from nblib import store
+from nblib.checks import one_of
 from nblib.data.download import download, md5_of
 from nblib.data.folders import SPLITS, read, splits_in
 from nblib.data.loading import SETS
-from nblib.data.request import Request, data_root, unknown
+from nblib.data.request import Request, data_root
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +51,7 @@ SOURCES = {
 
 def _source(name: str) -> Source:
     """Return the source of a set; ValueError with near matches for any other name."""
-    if name not in SOURCES:
-        raise ValueError(unknown("data set", name, SOURCES))
-    return SOURCES[name]
+    return SOURCES[one_of("data set", name, SOURCES)]
 
 
 def _places(name: str, root: Path) -> list[Path]:

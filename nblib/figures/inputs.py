@@ -1,5 +1,4 @@
 """What the figures accept: tensors and arrays, checked, in the shape that matplotlib wants."""
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,10 +34,3 @@ def fits(what: str, names: Sequence[str] | None, count: int) -> None:
     """Refuse labels of another number than the things they name."""
     if names is not None and len(names) != count:
         raise ValueError(f"{len(names)} {what} were given, expected {count}")
-
-
-def one_of(what: str, given: str, known: Sequence[str]) -> None:
-    """Refuse an option that does not exist, naming the nearest one."""
-    if given not in known:
-        near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.0)[0]
-        raise ValueError(f"{what}={given!r} was given, expected one of {', '.join(known)}; the nearest is {near!r}")

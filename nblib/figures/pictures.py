@@ -6,7 +6,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from nblib.figures.inputs import as_maps, as_pictures, fits, one_of
+from nblib.checks import one_of
+from nblib.figures.inputs import as_maps, as_pictures, fits
 from nblib.figures.style import BLACK, GREY_LEVELS, ORANGE, POSITIVE, SIGNED, WIDTH, new_figure
 
 

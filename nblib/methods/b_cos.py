@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nblib.hooks import capture
-from nblib.methods.common import chunks, explained, logits_of, whole_number
+from nblib.checks import whole
+from nblib.methods.common import chunks, explained, logits_of
 from nblib.models.b_cos import Encode, linearised
 from nblib.targets import Target
 
@@ -66,7 +67,7 @@ def b_cos_alpha(
     encoded, weights = _linear_map(model, images, target, chunk_size)
     side = min(images.shape[-2:])
     smooth = 2 * round((15 / 224 * side - 1) / 2) + 1 if smooth is None else smooth
-    if whole_number("smooth", smooth) % 2 == 0 or smooth > side:
+    if whole("smooth", smooth, 1) % 2 == 0 or smooth > side:
         raise ValueError(f"smooth={smooth} was given, expected an odd number up to the image's side, {side}")
     strength = weights.norm(dim=1) * ((encoded * weights).sum(1) >= 0)
     alpha = functional.avg_pool2d(strength.unsqueeze(1), smooth, stride=1, padding=smooth // 2).squeeze(1)

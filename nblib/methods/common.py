@@ -1,26 +1,16 @@
 """What the methods share: checked input, rows that fit in memory, the scalar explained, baselines, quadrature."""
-import difflib
 import inspect
-import numbers
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy
 import torch
 from torch import Tensor, nn
 
+from nblib.checks import number, one_of, whole
 from nblib.targets import Target, class_logit, evaluate
 
 PIXELS_AT_ONCE = 2**16  # on a CPU, 64 rows of 32 x 32: more rows leave the caches and are slower
 PIXELS_AT_ONCE_ON_ACCELERATORS = 2**21  # 41 rows of 224 x 224: a ResNet-50 with its graph stays under 8 GB
-
-
-def choose(kind: str, given: object, choices: Collection[str]) -> str:
-    """Return `given` if it is one of `choices`; otherwise raise a ValueError that names the nearest."""
-    if isinstance(given, str) and given in choices:
-        return given
-    near = difflib.get_close_matches(str(given), list(choices), n=2, cutoff=0.5)
-    hint = f"; nearest is {' or '.join(map(repr, near))}" if near else ""
-    raise ValueError(f"{kind} {given!r} was given, expected one of {', '.join(map(repr, choices))}{hint}")
 
 
 def options_of(method: str, function: Callable, given: dict[str, object]) -> dict[str, object]:
@@ -28,27 +18,13 @@ def options_of(method: str, function: Callable, given: dict[str, object]) -> dic
     parameters = inspect.signature(function).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "target"}
     for name in given:
-        choose(f"{method}: option", name, defaults)
+        one_of(f"{method}: option", name, defaults)
     return defaults | given
-
-
-def whole_number(name: str, value: object, least: int = 1) -> int:
-    """Return `value` if it is a whole number from `least` up; otherwise raise a ValueError."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"{name}={value!r} was given, expected a whole number from {least} up")
-    return int(value)
-
-
-def number_within(name: str, value: object, low: float, high: float = float("inf")) -> float:
-    """Return `value` if it is a number from `low` to `high`, both included; otherwise raise a ValueError."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r} was given, expected a number from {low} to {high}")
-    return float(value)
 
 
 def seeded(seed: int) -> torch.Generator:
     """Return a source of random numbers on the CPU, so that a seed means the same on every device."""
-    return torch.Generator().manual_seed(whole_number("seed", seed, least=0))
+    return torch.Generator().manual_seed(whole("seed", seed, 0))
 
 
 def check(model: nn.Module, images: Tensor) -> None:
@@ -93,7 +69,7 @@ def chunks(images: Tensor, steps: int, chunk_size: int | None) -> Iterator[tuple
     if chunk_size is None:
         pixels = PIXELS_AT_ONCE if images.device.type == "cpu" else PIXELS_AT_ONCE_ON_ACCELERATORS
         chunk_size = max(1, pixels // images[0, 0].numel())
-    whole_number("chunk_size", chunk_size)
+    whole("chunk_size", chunk_size, 1)
     rows = torch.arange(steps * len(images), device=images.device)
     for piece in rows.split(chunk_size):
         yield piece // len(images), piece % len(images)
@@ -158,10 +134,10 @@ def baseline_for(images: Tensor, baseline: float | str | Tensor) -> Tensor:
     (N, C, H, W).
     """
     if isinstance(baseline, str):
-        choose("baseline", baseline, ("mean",))
+        one_of("baseline", baseline, ("mean",))
         return images.mean((2, 3), keepdim=True).expand_as(images)
     if not isinstance(baseline, Tensor):
-        number_within("baseline", baseline, float("-inf"))
+        number("baseline", baseline)
     baseline = torch.as_tensor(baseline, dtype=images.dtype, device=images.device).detach()
     fits = baseline.ndim in (0, 3, 4) and all(
         have in (1, want) for have, want in zip(reversed(baseline.shape), reversed(images.shape))
@@ -193,8 +169,8 @@ def quadrature(name: str, steps: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: an unknown rule, or too few steps.
     """
-    choose("quadrature", name, QUADRATURES)
-    whole_number("steps", steps, least=2 if name.endswith("trapezoid") else 1)
+    one_of("quadrature", name, QUADRATURES)
+    whole("steps", steps, 2 if name.endswith("trapezoid") else 1)
     if name == "gausslegendre":
         points, weights = numpy.polynomial.legendre.leggauss(steps)
         return torch.from_numpy((points + 1) / 2), torch.from_numpy(weights / 2)

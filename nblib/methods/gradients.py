@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nblib.hooks import relu_gradient
-from nblib.methods.common import baseline_for, check, number_within, seeded, weighted_gradient, whole_number
+from nblib.checks import number, whole
+from nblib.methods.common import baseline_for, check, seeded, weighted_gradient
 from nblib.methods.common import quadrature as quadrature_rule
 from nblib.targets import Target
 
@@ -166,8 +167,8 @@ def smooth_gradient(
 
 def _noise(images: Tensor, samples: int, noise: float, generator: torch.Generator) -> Tensor:
     """Return normal noise fields, (samples, C, H, W)."""
-    whole_number("samples", samples)
-    number_within("noise", noise, 0.0)
+    whole("samples", samples, 1)
+    number("noise", noise, 0)
     return noise * torch.randn(samples, *images.shape[1:], generator=generator).to(images)
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nblib.methods.common import baseline_for, chunks, explained, logits_of, number_within, seeded, whole_number
+from nblib.checks import number, whole
+from nblib.methods.common import baseline_for, chunks, explained, logits_of, seeded
 from nblib.targets import Target, class_probability
 
 
@@ -30,7 +31,7 @@ def _pixels(name: str, value: int | float, side: int) -> int:
     """Return a length in pixels, given in pixels or as a share of `side` below 1."""
     if isinstance(value, float) and 0 < value < 1:
         return max(1, round(value * side))
-    if whole_number(name, value) > side:
+    if whole(name, value, 1) > side:
         raise ValueError(f"{name}={value} was given, expected at most the image's side, {side}")
     return int(value)
 
@@ -126,9 +127,9 @@ def rise(
     of P4's specification); the paper's text has 8,000 masks, 7 cells and p = 0.5. Engine: ours; captum has none.
     """
     value = explained(model, images, target, chunk_size, class_probability)
-    whole_number("masks", masks)
-    whole_number("cells", cells)
-    if number_within("p", p, 0.0, 1.0) == 0.0:
+    whole("masks", masks, 1)
+    whole("cells", cells, 1)
+    if number("p", p, 0, 1) == 0:
         raise ValueError("p=0 was given, expected above 0: no cell would ever be seen")
     height, width = images.shape[2:]
     cell = torch.tensor([math.ceil(height / cells), math.ceil(width / cells)])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from nblib.methods.common import whole_number
+from nblib.checks import whole
 
 
 def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True) -> Iterator[tuple[str, nn.Module]]:
@@ -25,7 +25,7 @@ def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True)
     Source: Adebayo et al. (2018), the tests by cascading and by independent randomisation. They go by block, we by
     module.
     """
-    whole_number("seed", seed, least=0)
+    whole("seed", seed, 0)
     layers = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
     current = copy.deepcopy(model)
     for number, layer in enumerate(reversed(layers)):

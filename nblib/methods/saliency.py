@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from nblib.methods.b_cos import b_cos
 from nblib.methods.class_activation import grad_cam, grad_cam_plus_plus
-from nblib.methods.common import baseline_for, choose, chunks, explained, logits_of, options_of
+from nblib.checks import one_of
+from nblib.methods.common import baseline_for, chunks, explained, logits_of, options_of
 from nblib.methods.gradients import (
     gradient,
     gradient_shap,
@@ -68,9 +69,9 @@ def saliency(
         ValueError: an unknown method, reduction or option, with the nearest choice; a model in training mode; images
             that are empty, not finite, or of another shape or type; an option out of range. KeyError: an unknown layer.
     """
-    function = METHODS[choose("method", method, METHODS)]
+    function = METHODS[one_of("method", method, METHODS)]
     if reduce is not None:
-        choose("reduce", reduce, REDUCTIONS)
+        one_of("reduce", reduce, REDUCTIONS)
     maps = function(model, images, target=target, **options_of(method, function, options))
     return maps if reduce is None else REDUCTIONS[reduce](maps)
 
@@ -128,7 +129,7 @@ def passes(method: str, size: int | tuple[int, int], **options: object) -> tuple
     Raises:
         ValueError: an unknown method or option, or a window that does not fit the size.
     """
-    chosen = options_of(method, METHODS[choose("method", method, METHODS)], options)
+    chosen = options_of(method, METHODS[one_of("method", method, METHODS)], options)
     if method == "occlusion":
         sides = (size, size) if isinstance(size, int) else size
         down, across = (len(window_spans(side, chosen["window"], chosen["stride"])) for side in sides)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nblib.checks import number, whole
 from nblib.methods.maps import to_patches
 from nblib.metrics.common import as_given, ranks
 
@@ -39,12 +40,11 @@ def pointing_game(maps: Tensor, masks: Tensor, *, tolerance: int = 0) -> Tensor:
 
     Source: Zhang et al. (2018), where the tolerance is 15 pixels; there ties are not considered.
     """
-    if tolerance < 0 or tolerance != int(tolerance):
-        raise ValueError(f"tolerance={tolerance} was given, expected a whole number of pixels from 0 up")
+    whole("tolerance", tolerance, 0)
     values, _ = _checked(maps, masks)
     steps = torch.arange(-tolerance, tolerance + 1, device=maps.device)
     disc = (steps.unsqueeze(1) ** 2 + steps**2 <= tolerance**2).float()[None, None]
-    near = functional.conv2d(masks.to(maps.device).float().unsqueeze(1), disc, padding=int(tolerance)) > 0.5
+    near = functional.conv2d(masks.to(maps.device).float().unsqueeze(1), disc, padding=tolerance) > 0.5
     top = values == values.amax(1, keepdim=True)
     hits = (top & near.flatten(1)).sum(1).double() / top.sum(1)  # 0 / 0 where the map is NaN
     return as_given(hits, maps)
@@ -179,8 +179,7 @@ def patch_iou(maps: Tensor, masks: Tensor, *, threshold: float = 0.5) -> Tensor:
     Source: P4's "macro IoU" (C4 of its specification; the mask's threshold and the average over images are our
     choices).
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold={threshold} was given, expected 0 to 1")
+    number("threshold", threshold, 0, 1)
     values, shares = _on_one_grid(maps, masks)
     chosen, truth = (values >= threshold).flatten(1), (shares >= 0.5).flatten(1)
     both = torch.stack([(chosen & truth).sum(1), (~chosen & ~truth).sum(1)]).double()

@@ -1,12 +1,12 @@
 """The networks that are explained: each of them by name, from `build`."""
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from nblib.data.request import data_root, whole
+from nblib.checks import unknown, whole
+from nblib.data.request import data_root
 from nblib.models import b_cos, foreign, resnet, weights as files
 
 Maker = Callable[..., nn.Module]
@@ -16,6 +16,8 @@ OURS: dict[str, Maker] = {
     "small_b_cos": b_cos.small_b_cos,
     **{name: resnet.cifar(name) for name in resnet.CIFAR_BLOCKS},
 }
+
+OTHERS = ("torchvision:NAME", "timm:NAME", "package.module:function")
 
 
 def build(name: str, *, classes: int, size: int, weights: str | Path | None = None, seed: int = 0) -> nn.Module:
@@ -41,8 +43,7 @@ def build(name: str, *, classes: int, size: int, weights: str | Path | None = No
             that is absent, truncated or another network's.
         RuntimeError: published weights that could not be fetched, with the file and where to put it by hand.
     """
-    whole("classes", classes, 2)
-    whole("size", size, 1)
+    classes, size = whole("classes", classes, 2), whole("size", size, 1)
     if not isinstance(name, str):
         raise ValueError(f"name={name!r} was given, expected the name of a model")
     kind, _, rest = name.partition(":")
@@ -55,20 +56,12 @@ def build(name: str, *, classes: int, size: int, weights: str | Path | None = No
         elif rest:
             model = foreign.own(name, classes=classes, size=size)
         else:
-            raise ValueError(_unknown(name))
+            raise ValueError(unknown("model", name, [*OURS, *OTHERS]))
     if weights == "default" and kind not in foreign.LIBRARIES:
         weights = _published(name)
     if weights not in (None, "default"):
         files.put(model, files.read(weights)[0], weights)
     return model.eval()
-
-
-def _unknown(name: str) -> str:
-    """Say what there is instead of `name`."""
-    near = difflib.get_close_matches(name, OURS, n=3, cutoff=0.5)
-    there = ", ".join(map(repr, near or OURS))
-    return (f"no model {name!r}; {'near it are' if near else 'there are'} {there}; others are named "
-            "'torchvision:NAME', 'timm:NAME' or 'package.module:function'")
 
 
 def _published(name: str) -> Path:

@@ -1,5 +1,4 @@
 """Networks of torchvision, of timm, and of the reader."""
-import difflib
 import importlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nblib.checks import nearest
 from nblib.data.request import data_root
 from nblib.models.inputs import IMAGENET, normalised
 
@@ -108,11 +108,9 @@ def own(name: str, *, classes: int, size: int) -> nn.Module:
 
 def _known(library: str, name: str, names: Iterable[str]) -> None:
     """Refuse a name that is not among those of a library."""
-    names = list(names)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"; near it are {', '.join(f'{library}:{other}' for other in near)}" if near else ""
-        raise ValueError(f"no model {library + ':' + name!r}{hint}")
+    given, known = f"{library}:{name}", [f"{library}:{other}" for other in names]
+    if given not in known:
+        raise ValueError(f"model {given!r} was given, expected one that is in {library}{nearest(given, known)}")
 
 
 LIBRARIES: dict[str, Callable[..., nn.Module]] = {"torchvision": torchvision, "timm": timm}

@@ -1,14 +1,14 @@
 """The parameters of a chapter: declared in its first code cell, read from there, and checked before any work."""
 import ast
-import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from nblib.checks import nearest
 from nblib.store import ROOT
 
 BOOK = ROOT / "book"
@@ -53,12 +53,6 @@ class Parameter:
 def _plain(number: float) -> str:
     """Return a limit as people write it."""
     return f"{int(number):,}" if number == int(number) else f"{number:g}"
-
-
-def nearest(given: str, known: Iterable[str]) -> str:
-    """Return ", nearest: ..." with the known name closest to what was given, or nothing if none is close."""
-    close = difflib.get_close_matches(str(given), list(known), n=1, cutoff=0.5)
-    return f"; nearest: {close[0]!r}" if close else ""
 
 
 def chapters() -> list[str]:
