@@ -53,7 +53,9 @@ def main() -> int:
         print(f"nblib: {error}", file=sys.stderr)
         return 1
     if given.command == "test":
-        return subprocess.call([PYTHON, "-m", "pytest", "-n", "2", *rest], cwd=ROOT)
+        # the book first, with both cores to itself; a choice of tests builds it only if one of them asks for it
+        built = 0 if rest else subprocess.call([PYTHON, "-m", "nblib", "build"], cwd=ROOT)
+        return subprocess.call([PYTHON, "-m", "pytest", "-n", "2", *rest], cwd=ROOT) or built
     from nblib.runs import commands
 
     return commands.act(given)
