@@ -11,6 +11,7 @@ from IPython.display import display
 from nblib import __version__
 from nblib.runs import parameters
 
+_started: set[str] = set()  # the chapters that this kernel has begun
 SHELL = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 
@@ -46,7 +47,10 @@ def start(chapter: str, names: Mapping[str, object]) -> SimpleNamespace:
         for name, value in names.items()
         if not name.startswith("_") and name not in SHELL and not isinstance(value, ModuleType) and not callable(value)
     }
-    values = parameters.check(chapter, {name: given[name] for name in given if name in known or _is_value(given[name])})
+    # before anything else has run, another value can only be a misspelt parameter; later it may be any variable
+    misspelt = {} if chapter in _started else {name: value for name, value in given.items() if _is_value(value)}
+    values = parameters.check(chapter, misspelt | {name: given[name] for name in given if name in known})
+    _started.add(chapter)
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, nblib {__version__}"
     print(f"{versions}; device {values['device']}, seed {values['seed']}", file=sys.stdout)
     return SimpleNamespace(**values)
