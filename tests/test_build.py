@@ -109,10 +109,11 @@ def test_a_broken_parameter_file_is_refused(built, tmp_path):
         assert code == 2 and expected in error and "Traceback" not in error
 
 
-def test_plain_papermill_is_refused_by_the_next_cell(built, tmp_path):
+def test_plain_papermill_is_refused_by_the_next_cell(built, tmp_path, monkeypatch):
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
+    monkeypatch.setenv("PYTHONPATH", str(built.folder))
     with pytest.raises(PapermillExecutionError) as refused:
         papermill.execute_notebook(built.folder / "book/first.ipynb", tmp_path / "out.ipynb", {"sede": 1},
                                    cwd=built.folder / "book", progress_bar=False, kernel_name="python3")
