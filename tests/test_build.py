@@ -146,7 +146,7 @@ def test_an_interrupted_build_leaves_nothing_half_done(tmp_path, stop):
     process = project.start("build")
     kept = tmp_path / "_build/store/executed/quick"
     deadline = time.monotonic() + 120
-    while not ((tmp_path / "book/waiting").exists() and list(kept.glob("*.ipynb"))):
+    while not ((tmp_path / "book/waiting").exists() and list(kept.glob("[!.]*.ipynb"))):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.2)
     os.killpg(process.pid, stop)

@@ -1,11 +1,12 @@
 """Executing chapters: each once for its key, whole or not at all."""
+import json
 import os
 import resource
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
@@ -19,12 +20,12 @@ from nblib.runs import parameters
 class ChapterFailed(parameters.WorkFailed):
     """A cell of a chapter raised; `traceback` is what its reader would have seen."""
 
-    def __init__(self, chapter: str, cell: int, traceback: str):
-        super().__init__(chapter, cell, traceback)
-        self.chapter, self.cell, self.traceback = chapter, cell, traceback
+    def __init__(self, chapter: str, traceback: str):
+        super().__init__(chapter, traceback)
+        self.chapter, self.traceback = chapter, traceback
 
     def __str__(self) -> str:
-        return f"chapter {self.chapter} failed in cell {self.cell}:\n{self.traceback}"
+        return f"chapter {self.chapter} failed in {self.traceback}"
 
 
 def page_key(chapter: str, values: Mapping[str, object]) -> str:
@@ -73,7 +74,7 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, *, progres
         notebook = tidy(nbformat.read(scratch, 4))
     except PapermillExecutionError as error:
         scratch.replace(target.with_suffix(".failed.ipynb"))
-        raise ChapterFailed(chapter, error.cell_index, "\n".join(error.traceback)) from None
+        raise ChapterFailed(chapter, f"cell {error.cell_index}:\n" + "\n".join(error.traceback)) from None
     finally:
         scratch.unlink(missing_ok=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -99,36 +100,57 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def _execute_once(chapter: str, values: Mapping[str, object], threads: int) -> Path:
-    """Execute a page unless it is kept already, or another process is just making it."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    target = kept(chapter, values)
-    with store.lock(target):
-        return target if target.exists() else execute(chapter, values, target)
-
-
 def execute_all(table: Mapping[str, Mapping[str, object]], jobs: int) -> Iterator[tuple[str, Path | ChapterFailed]]:
     """Execute the chapters of `table` (chapter to parameters) that are not kept, `jobs` at once, yielding each as it ends."""
-    missing = {}
+    missing = []
     for chapter, values in table.items():
         target = kept(chapter, values)
         if target.exists():
             yield chapter, target
         else:
-            missing[chapter] = values
-    if not missing:
-        return
-    jobs = min(jobs, len(missing))
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    # a process of its own for each chapter, so that its peak memory is its own
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        running = {pool.submit(_execute_once, chapter, values, threads): chapter for chapter, values in missing.items()}
+            missing.append((chapter, values, target))
+    yield from apart(missing, jobs)
+
+
+def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1) -> Iterator[tuple[str, Path | ChapterFailed]]:
+    """Execute (chapter, parameters, target), each in a process of its own, `jobs` at once, yielding each as it ends.
+
+    A process of its own has its own peak of memory, and can be stopped at once: when the caller is interrupted, all are.
+    """
+    waiting, running = list(work), {}
+    threads = max(1, (os.cpu_count() or 1) // max(1, min(jobs, len(waiting))))
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                chapter, values, target = waiting.pop(0)
+                command = [sys.executable, "-m", "nblib.runs.chapters", chapter, json.dumps(values), str(target)]
+                said = tempfile.TemporaryFile("w+")
+                environ = os.environ | {"OMP_NUM_THREADS": str(threads)}
+                running[chapter] = subprocess.Popen(command, stdout=said, env=environ), said, target
+            for chapter, (process, said, target) in list(running.items()):
+                if process.poll() is not None:
+                    del running[chapter]
+                    said.seek(0)
+                    yield chapter, target if process.returncode == 0 else ChapterFailed(chapter, said.read())
+            time.sleep(0.1)
+    finally:
+        for process, _, _ in running.values():
+            process.kill()
+            process.wait()
+
+
+def main(chapter: str, values: str, target: str) -> int:
+    """Execute one chapter unless another process has just done so; print the traceback of one that fails."""
+    with store.lock(store.folder("locks") / f"{chapter}-{store.key(target)}"):
+        if Path(target).parent == store.folder("executed", chapter) and Path(target).exists():
+            return 0
         try:
-            for done in as_completed(running):
-                error = done.exception()
-                if error is not None and not isinstance(error, ChapterFailed):
-                    raise error
-                yield running[done], error or done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            execute(chapter, json.loads(values), Path(target))
+        except ChapterFailed as error:
+            print(error.traceback)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

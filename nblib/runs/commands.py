@@ -3,6 +3,7 @@
 What takes seconds to import is imported where it is needed, so that a slip is told at once.
 """
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from nblib.runs.parameters import Refused, WorkFailed
 
 def act(given: argparse.Namespace) -> int:
     """Do what the command line asks; an error that the reader can mend becomes one message, without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the work as Ctrl-C does
     actions = {"build": _build, "run": _run, "data": _data, "doctor": _doctor}
     try:
         return actions[given.command](given) or 0
@@ -56,7 +58,9 @@ def _run(given: argparse.Namespace) -> None:
 
     for seed in range(given.seeds) if given.seeds else [values["seed"]]:
         out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
-        chapters.execute(given.chapter, values | {"seed": seed}, out)
+        for _, result in chapters.apart([(given.chapter, values | {"seed": seed}, out.resolve())]):
+            if isinstance(result, chapters.ChapterFailed):
+                raise result
         print(out)
         if given.record:
             count = ledger.record(given.chapter, given.profile, out)
