@@ -43,7 +43,7 @@ def test_numbers_go_on_record_hidden_from_the_page(monkeypatch):
     notebook.record_all("height", {"a": 1.0, "b": math.nan}, what="height of {}", unit="", run=run)
     (data, metadata), = shown
     assert metadata["nblib_record"] | {"device": ""} == {
-        "name": "height/a", "value": 1.0, "what": "height of a", "unit": "", "dataset": "shapes",
+        "name": "height/a", "value": 1.0, "what": "height of a", "unit": "", "dataset": "shapes", "copy": "",
         "model": "small_resnet", "device": "", "setting": "other"}
     assert all(mime.startswith("application/papermill.record/") for mime in data)
     with pytest.raises(ValueError, match="'paper' or 'other'"):

@@ -118,7 +118,7 @@ def _entry(number: dict, values: dict, profile: str, parameters: dict, facts: di
     """Return one entry of the ledger, its mean, spread, interval and status computed."""
     values = dict(sorted(values.items(), key=lambda pair: int(pair[0])))
     entry = {
-        **{key: number[key] for key in ("name", "what", "unit", "dataset", "model", "device", "setting")},
+        **{key: number[key] for key in ("name", "what", "unit", "dataset", "copy", "model", "device", "setting")},
         "paper": papers.get(number["name"]),
         "values": values,
         "mean": statistics.mean(values.values()),

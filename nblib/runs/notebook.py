@@ -3,7 +3,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType, SimpleNamespace
 
 from IPython.display import display
@@ -76,7 +76,7 @@ def record(name: str, value: float, *, what: str, unit: str, run: SimpleNamespac
         value: the number; NaN is not recorded.
         what: what it measures, in words.
         unit: "share", "%", "s", or "" for a plain number.
-        run: the run's parameters, from `start`.
+        run: the run's parameters, from `start`; a chapter adds `copy`, which copy of the data set was there.
         setting: "paper" where model, data and procedure are the paper's own, else "other".
 
     Raises:
@@ -87,7 +87,7 @@ def record(name: str, value: float, *, what: str, unit: str, run: SimpleNamespac
     if math.isnan(value):
         return
     entry = {"name": name, "value": float(value), "what": what, "unit": unit, "dataset": run.dataset,
-             "model": run.model, "device": _device(run.device), "setting": setting}
+             "copy": getattr(run, "copy", ""), "model": run.model, "device": _device(run.device), "setting": setting}
     # this mime type is the one that the page's renderer leaves out
     hidden = {"application/papermill.record/text/plain": json.dumps(entry)}
     keys = {"scrapbook": {"name": f"record:{name}", "mime_prefix": "application/papermill.record/"}, "nblib_record": entry}
@@ -112,19 +112,25 @@ def _device(name: str) -> str:
     return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
 
 
-def comparison(chapter: str) -> object:
-    """Return the table of the paper's numbers beside ours: a row for each number and profile, from the ledger."""
+def comparison(chapter: str, profiles: Sequence[str]) -> object:
+    """Return the table of the paper's numbers beside ours: a row a number, a column a profile, from the ledger."""
     from nblib.figures import table
     from nblib.runs import ledger
 
-    entries = [entry for entry in ledger.read(chapter).values() if entry.get("paper")]
+    entries = ledger.read(chapter)
+    papers = {entry["name"]: entry["paper"] for entry in entries.values() if entry.get("paper")}
     rows = []
-    for entry in sorted(entries, key=lambda entry: (entry["paper"]["paper"], entry["name"], entry["profile"])):
-        paper, bounds = entry["paper"], entry.get("interval")
-        ours = f"{entry['mean']:+.3f}" if entry["values"] else None
-        within = f"{bounds[0]:+.3f} to {bounds[1]:+.3f}" if bounds else None
-        setting = f"{entry['dataset']}, {len(entry['values'])} seeds" if entry["values"] else entry["reason"]
-        rows.append([paper["what"], f"{paper['paper']}, {paper['where']}", f"{paper['value']:+.3f}", ours, within, setting,
-                     entry["status"]])
-    columns = ["number", "source", "paper", "ours", "95 % interval", "our setting", "status"]
-    return table(rows, columns, caption="The paper's numbers beside ours, from the ledger; the status is computed.")
+    for name, paper in sorted(papers.items(), key=lambda pair: (pair[1]["paper"], pair[1]["what"])):
+        found = [_beside(entries.get(f"{profile}/{name}")) for profile in profiles]
+        source = f"{paper['paper']}, {paper['where'].split(',')[0]}"
+        rows.append([paper["what"], source, f"{paper['value']:+.3f}", *found])
+    return table(rows, ["number", "source", "paper", *profiles],
+                 caption="The paper's numbers beside ours: mean over seeds, 95 % interval, computed status.")
+
+
+def _beside(entry: Mapping | None) -> str:
+    """Return our side of a number: mean, interval, status."""
+    if not entry or not entry["values"]:
+        return "not run"
+    bounds = "[{:+.3f}, {:+.3f}]".format(*entry["interval"]) if entry["interval"] else "one seed"
+    return f"{entry['mean']:+.3f} {bounds} {entry['status']}"
