@@ -5,8 +5,6 @@ drifts. Peak memory is that of a process of its own for each side, less what the
 same maps; the largest difference is printed, relative to the largest value.
 """
 import argparse
-import multiprocessing
-import resource
 import statistics
 import sys
 import time
@@ -31,27 +29,6 @@ def ratio(ours: Callable, theirs: Callable, rounds: int) -> tuple[float, float, 
     return (*(statistics.median(side) for side in zip(*pairs)), sorted(b / a for a, b in pairs))
 
 
-def _growth(name: str, side: str, answer) -> None:
-    """Send by how many megabytes one side of a pair makes a fresh process grow at its peak."""
-    from benchmarks.pairs import PAIRS
-
-    function = PAIRS[name]()[side]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    function()
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    answer.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit)
-
-
-def growth(name: str, side: str) -> float:
-    """Return the megabytes that one side of a pair needs, measured in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=_growth, args=(name, side, send))
-    process.start()
-    process.join()
-    return receive.recv() if receive.poll() else float("nan")
-
-
 def main() -> int:
     """Run the pairs that are asked for and print a line for each."""
     parser = argparse.ArgumentParser(prog="python3 -m benchmarks", description=__doc__.splitlines()[0])
@@ -63,6 +40,7 @@ def main() -> int:
 
     import torch
 
+    from benchmarks.memory import growth
     from benchmarks.pairs import PAIRS, difference
 
     if unknown := sorted(set(given.names) - set(PAIRS)):

@@ -26,16 +26,16 @@ def small() -> tuple[nn.Module, Tensor, Tensor]:
 
 
 def large() -> tuple[nn.Module, Tensor, Tensor]:
-    """Return torchvision's ResNet-18, 8 images of 224 × 224, and the classes that are explained."""
+    """Return torchvision's ResNet-18, 2 images of 224 × 224, and the classes that are explained."""
     model = build("torchvision:resnet18", classes=10, size=224, seed=0)
     for module in model.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False  # captum's guided backpropagation fails on in-place modules
-    images = load("shapes", split="test", size=224, limit=8).images
+    images = load("shapes", split="test", size=224, limit=2).images
     return model, images, model(images).argmax(1).detach()
 
 
-def pair(setting: Callable, method: str, theirs: Callable, *, probability: bool = False, **options) -> Callable[[], Pair]:
+def pair(setting: Callable, method: str, theirs: Callable, **options) -> Callable[[], Pair]:
     """Return a function that makes a pair of one method; `theirs(model, images, labels)` gives (N, C, H, W)."""
 
     def make() -> Pair:
@@ -79,19 +79,6 @@ def guided(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return captum.attr.GuidedBackprop(model).attribute(images, target=labels)
 
 
-def rise_one_by_one(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """RISE as its equation reads: an image and a mask at a time. captum has no RISE."""
-    from nblib.methods.perturbation import rise_masks
-
-    masks = rise_masks(500, images.shape[2:], cells=8, p=0.1, seed=0)
-    total = torch.zeros(len(images), 1, *images.shape[2:])
-    with torch.no_grad():
-        for number, label in enumerate(labels):
-            for mask in masks:
-                total[number, 0] += model(images[number : number + 1] * mask)[0, label] * mask
-    return total / (len(masks) * 0.1)
-
-
 PAIRS: dict[str, Callable[[], Pair]] = {
     "gradient, 32 px, captum": pair(
         small, "gradient", lambda m, x, y: captum.attr.Saliency(m).attribute(x, target=y, abs=False)),
@@ -100,5 +87,4 @@ PAIRS: dict[str, Callable[[], Pair]] = {
     "guided_backprop, 224 px, captum": pair(large, "guided_backprop", guided),
     "grad_cam, 224 px, captum": pair(large, "grad_cam", grad_cam, layer="layer4"),
     "occlusion, 32 px, captum": pair(small, "occlusion", occluded, window=8, stride=4),
-    "rise, 32 px, mask by mask": pair(small, "rise", rise_one_by_one, masks=500),
 }
