@@ -2,7 +2,6 @@
 from collections.abc import Callable
 
 import captum.attr
-import torch
 from torch import Tensor, nn
 
 from nblib.data import load
