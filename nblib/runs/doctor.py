@@ -74,7 +74,7 @@ def _gpu() -> tuple[bool, str]:
         return True, f"{count} GPU(s), the first is {torch.cuda.get_device_name(0)}: --profile gpu will use it"
     if torch.backends.mps.is_available():
         return True, "an Apple GPU: set the parameter device to mps"
-    return False, "no GPU: the default run needs none; --profile gpu takes hours on a CPU"
+    return False, "no GPU: the default run needs none; --profile gpu is not meant for a CPU"
 
 
 def _data() -> tuple[bool, str]:
