@@ -15,18 +15,19 @@ from nblib.environment import enter
 ROUNDS = 5
 
 
-def timed(function: Callable[[], object]) -> float:
-    """Return the seconds of one call."""
-    start = time.perf_counter()
+def timed(function: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds of one call, by the clock and of all cores together."""
+    clock, cores = time.perf_counter(), time.process_time()
     function()
-    return time.perf_counter() - start
+    return time.perf_counter() - clock, time.process_time() - cores
 
 
-def ratio(ours: Callable, theirs: Callable, rounds: int) -> tuple[float, float, list[float]]:
-    """Return the median seconds of both sides and theirs / ours for each interleaved pair, after a warm-up."""
+def ratios(ours: Callable, theirs: Callable, rounds: int) -> tuple[list[float], list[list[float]]]:
+    """Return both sides' median seconds, and theirs / ours of each interleaved pair, sorted: by the clock, of the cores."""
     ours(), theirs()
     pairs = [(timed(ours), timed(theirs)) for _ in range(rounds)]
-    return (*(statistics.median(side) for side in zip(*pairs)), sorted(b / a for a, b in pairs))
+    medians = [statistics.median(seconds[0] for seconds in side) for side in zip(*pairs)]
+    return medians, [sorted(b[kind] / a[kind] for a, b in pairs) for kind in (0, 1)]
 
 
 def main() -> int:
@@ -50,14 +51,16 @@ def main() -> int:
         print("\n".join(PAIRS))
         return 0
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {given.rounds} interleaved pairs")
-    print(f"{'pair':<40}{'ours, s':>9}{'theirs, s':>11}{'theirs / ours (min to max)':>28}{'MB ours':>9}{'theirs':>8}{'difference':>12}")
+    print(f"{'pair':<40}{'ours, s':>9}{'theirs, s':>11}{'theirs / ours (min to max)':>28}{'of CPU time':>24}"
+          f"{'MB ours':>9}{'theirs':>8}{'difference':>12}")
     for name in given.names or PAIRS:
         sides = PAIRS[name]()
-        mine, other, ratios = ratio(sides["ours"], sides["theirs"], given.rounds)
-        spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        medians, kinds = ratios(sides["ours"], sides["theirs"], given.rounds)
+        clock, cores = (f"{statistics.median(kind):.2f} ({kind[0]:.2f} to {kind[-1]:.2f})" for kind in kinds)
         memory = [growth(name, side) for side in ("ours", "theirs")]
         gap = difference(sides["ours"](), sides["theirs"]())
-        print(f"{name:<40}{mine:>9.3f}{other:>11.3f}{spread:>28}{memory[0]:>9.0f}{memory[1]:>8.0f}{gap:>12.1e}", flush=True)
+        print(f"{name:<40}{medians[0]:>9.3f}{medians[1]:>11.3f}{clock:>28}{cores:>24}"
+              f"{memory[0]:>9.0f}{memory[1]:>8.0f}{gap:>12.1e}", flush=True)
     return 0
 
 

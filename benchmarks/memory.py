@@ -1,7 +1,16 @@
 """By how much one side of a pair makes a process grow."""
+import ctypes
+import gc
 import multiprocessing
-import resource
-import sys
+import re
+from pathlib import Path
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def _kilobytes(field: str) -> int:
+    """Return a size that Linux keeps of this process: VmRSS, what it holds, or VmHWM, the most that it held."""
+    return int(re.search(rf"^{field}:\s+(\d+)", STATUS.read_text(), re.MULTILINE).group(1))
 
 
 def _growth(name: str, side: str, answer) -> None:
@@ -9,14 +18,19 @@ def _growth(name: str, side: str, answer) -> None:
     from benchmarks.pairs import PAIRS
 
     function = PAIRS[name]()[side]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    function()  # what a first call sets up once, such as a library's plans, is no part of the method
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # give back what was freed, or the method would find it again and seem to need nothing
+    RESET.write_text("5")  # the peak starts from here
+    before = _kilobytes("VmRSS")
     function()
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    answer.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit)
+    answer.send((_kilobytes("VmHWM") - before) / 1e3)
 
 
 def growth(name: str, side: str) -> float:
-    """Return the megabytes that one side of a pair needs, measured in a process of its own."""
+    """Return the megabytes that one side of a pair needs, measured in a process of its own; NaN where not on Linux."""
+    if not RESET.exists():
+        return float("nan")
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_growth, args=(name, side, send))

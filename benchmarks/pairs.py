@@ -69,8 +69,8 @@ def grad_cam(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """captum's Grad-CAM, enlarged to the image."""
     layer = model.layer4 if hasattr(model, "layer4") else model.layer3
     method = captum.attr.LayerGradCam(model, layer)
-    maps = method.attribute(images, target=labels, relu_attributions=False)
-    return nn.functional.interpolate(maps, size=images.shape[2:], mode="bilinear").relu()
+    maps = method.attribute(images, target=labels, relu_attributions=True)
+    return nn.functional.interpolate(maps, size=images.shape[2:], mode="bilinear")
 
 
 def guided(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

@@ -46,7 +46,9 @@ def test_cells_are_short_without_outputs_and_with_known_tags(chapter):
         tags = set(cell.metadata.get("tags", []))
         assert tags <= TAGS, f"{cell.id}: unknown tags {tags - TAGS}"
         assert not cell.outputs and cell.execution_count is None, f"{cell.id} is committed with its output"
-        assert tags & HIDDEN or len(cell.source.splitlines()) <= 25, f"{cell.id} is longer than 25 lines"
+        lines = cell.source.splitlines()
+        assert tags & HIDDEN or len(lines) <= 25, f"{cell.id} is longer than 25 lines"
+        assert max(map(len, lines)) <= 96, f"{cell.id} has a line that does not fit the page: {max(lines, key=len)}"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
