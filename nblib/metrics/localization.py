@@ -216,7 +216,7 @@ def trivial_maps(masks: Tensor, *, seed: int = 0) -> dict[str, Tensor]:
         seed: fixes "uniform".
 
     Returns:
-        (N, H, W) float32 in [0, 1] each: "empty" (0), "full" (1), "uniform" (each pixel random in [0, 1]), and
+        Each (N, H, W) float32 in [0, 1], under the names "empty" (0), "full" (1), "uniform" (each pixel random), and
         "centre", a Gaussian of SD a quarter of each side, :math:`e^{-8((u/H)^2+(v/W)^2)}` with u, v from the middle.
     """
     if masks.ndim != 3:
