@@ -42,7 +42,8 @@ def main() -> int:
     import torch
 
     from benchmarks.memory import growth
-    from benchmarks.pairs import PAIRS, difference
+    from benchmarks.pair import difference
+    from benchmarks.pairs import PAIRS
 
     if unknown := sorted(set(given.names) - set(PAIRS)):
         print(f"benchmarks: no pair {', '.join(unknown)}; there are {', '.join(PAIRS)}", file=sys.stderr)

@@ -112,13 +112,20 @@ def _device(name: str) -> str:
     return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
 
 
-def comparison(chapter: str, profiles: Sequence[str]) -> object:
-    """Return the table of the paper's numbers beside ours: a row a number, a column a profile, from the ledger."""
+def comparison(chapter: str, profiles: Sequence[str], *, kind: str | None = None) -> object:
+    """Return the table of the paper's numbers beside ours: a row a number, a column a profile, from the ledger.
+
+    Args:
+        chapter: the notebook's name.
+        profiles: the columns on our side.
+        kind: "value" or "effect" leaves out the paper's numbers of the other kind.
+    """
     from nblib.figures import table
     from nblib.runs import ledger
 
     entries = ledger.read(chapter)
-    papers = {entry["name"]: entry["paper"] for entry in entries.values() if entry.get("paper")}
+    papers = {entry["name"]: entry["paper"] for entry in entries.values()
+              if entry.get("paper") and kind in (None, entry["paper"]["kind"])}
     rows = []
     for name, paper in sorted(papers.items(), key=lambda pair: (pair[1]["paper"], pair[1]["what"])):
         found = [_beside(entries.get(f"{profile}/{name}")) for profile in profiles]
