@@ -1,4 +1,5 @@
 """Numbers about an explanation: where it lies, how sparse it is, how stable."""
+from nblib.metrics.concepts import concept_purity, match_concepts
 from nblib.metrics.localization import (
     auroc,
     average_precision,
@@ -15,11 +16,13 @@ from nblib.metrics.stability import importance_sparsity, rank_correlation, repro
 __all__ = [
     "auroc",
     "average_precision",
+    "concept_purity",
     "energy_gain",
     "energy_inside",
     "gini",
     "hoyer",
     "importance_sparsity",
+    "match_concepts",
     "patch_iou",
     "pointing_game",
     "rank_correlation",
