@@ -17,6 +17,7 @@ from nblib import store
 from nblib.data import Images
 from nblib.models import weights
 from nblib.models.batch_norm import together
+from nblib.optimizers import Ranger
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -51,7 +52,7 @@ SCHEDULE: dict[str, Callable[[float], float]] = {  # share of the steps done -> 
     "constant": lambda done: 1.0,
 }
 OPTIMIZER: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamw": torch.optim.AdamW, "sgd": functools.partial(torch.optim.SGD, momentum=0.9),
+    "adamw": torch.optim.AdamW, "sgd": functools.partial(torch.optim.SGD, momentum=0.9), "ranger": Ranger,
 }
 PRECISION = ("32-true", "bf16-mixed", "16-mixed")
 

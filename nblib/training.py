@@ -56,7 +56,7 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         lr: the highest learning rate.
         weight_decay: as in AdamW; not on biases and norms.
         schedule: "one_cycle" (up for a quarter of the steps, then down a cosine), "cosine", or "constant".
-        optimizer: "adamw", or "sgd" with momentum 0.9.
+        optimizer: "adamw", "sgd" with momentum 0.9, or "ranger" (`nblib.optimizers.Ranger`).
         loss: logits (N, K), labels (N,) -> the mean over the batch; cross entropy by default, for B-cos networks the
             binary one with uniform off-label targets.
         augment: None, "flip" (mirrors half of the images), or "crop_flip" (also moves them by up to an eighth).
@@ -206,21 +206,21 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
     model = build(name, weights=weights, seed=seed, **shape)
     start = Path(weights) if weights not in (None, "default") else weights
     key = store.key(name, data.key, len(data), shape, start, seed, {k: v for k, v in fit_options.items() if k != "progress"},
-                    *_sources(name, model))
+                    *sources_of(name, model))
     path = store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{key}.safetensors"
     with store.lock(path):
-        if _usable(path):
+        if usable(path):
             load(model, path)
             return model
         checkpoint = path.with_suffix(".training.safetensors")
-        _usable(checkpoint)
+        usable(checkpoint)
         losses = fit(model, data, seed=seed, checkpoint=checkpoint, **fit_options)
         save(model, path, name=name, seed=seed, losses=losses, **shape)
         checkpoint.unlink()
     return model
 
 
-def _usable(path: Path) -> bool:
+def usable(path: Path) -> bool:
     """Say whether weights lie at `path`; what lies there and cannot be read is removed, with a warning."""
     if not path.exists():
         return False
@@ -233,9 +233,9 @@ def _usable(path: Path) -> bool:
     return True
 
 
-def _sources(name: str, model: nn.Module) -> list[Path]:
+def sources_of(name: str, model: nn.Module) -> list[Path]:
     """Return the files that decide what training gives: the loop, the network's classes, and a reader's own function."""
     modules = {type(module).__module__ for module in model.modules()} | {name.partition(":")[0]}
     files = {Path(sys.modules[module].__file__) for module in modules if getattr(sys.modules.get(module), "__file__", None)}
     own = sorted(path for path in files if not {"torch", "torchvision", "timm"} & set(path.parts))
-    return [*own, *store.sources("models/inputs.py", "loop.py", "training.py")]
+    return [*own, *store.sources("models/inputs.py", "optimizers.py", "loop.py", "training.py")]

@@ -9,7 +9,8 @@ import yaml
 
 from nblib.store import ROOT
 
-ROOMS = ["data", "models", "loop", "training", "hooks", "targets", "methods", "metrics", "figures", "runs"]
+ROOMS = ["data", "models", "optimizers", "loop", "training", "hooks", "targets", "methods", "metrics", "figures",
+         "runs"]
 UNDER = {"checks", "store", "environment", "processes"}  # these lie under all rooms, or before them
 RIGHT_OF_ALL = {"exercises", "__main__"}
 SOURCES = sorted((ROOT / "nblib").rglob("*.py"))
