@@ -1,5 +1,5 @@
 """Numbers about an explanation: where it lies, how sparse it is, how stable."""
-from nblib.metrics.concepts import concept_purity, match_concepts
+from nblib.metrics.concepts import Matching, Purity, concept_purity, match_concepts
 from nblib.metrics.faithfulness import aopc, kept_pixels, removal_ranks, road
 from nblib.metrics.imputation import impute
 from nblib.metrics.localization import (
@@ -16,6 +16,8 @@ from nblib.metrics.sparsity import gini, hoyer
 from nblib.metrics.stability import importance_sparsity, rank_correlation, reproducibility
 
 __all__ = [
+    "Matching",
+    "Purity",
     "aopc",
     "auroc",
     "average_precision",
