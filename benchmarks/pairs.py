@@ -1,7 +1,7 @@
 """All pairs by name; each entry builds what both sides need, such as a network and images, and returns the two."""
 from collections.abc import Callable
 
-from benchmarks import concepts, road, saliency
+from benchmarks import concepts, neuron_paths, road, saliency
 from benchmarks.pair import Pair
 
-PAIRS: dict[str, Callable[[], Pair]] = saliency.PAIRS | road.PAIRS | concepts.PAIRS
+PAIRS: dict[str, Callable[[], Pair]] = saliency.PAIRS | road.PAIRS | concepts.PAIRS | neuron_paths.PAIRS

@@ -3,7 +3,7 @@ import numpy
 import pytest
 import torch
 
-from nblib.metrics import aopc, impute, kept_pixels, road
+from nblib.metrics import aopc, imputation, impute, kept_pixels, road
 from nblib.targets import class_probability
 from tests.reference import SmallNet, settled
 from tests.reference_road import filled
@@ -44,6 +44,49 @@ def test_imputation_equals_a_dense_solve(kind, size):
     single = impute(images.float(), keep, noise=0.0)
     assert single.dtype == torch.float32
     assert (single - found).abs().max() <= 1e-3
+
+
+@pytest.mark.parametrize("size", [(96, 17), (8, 90), (1, 40), (41, 41)])
+def test_the_tolerance_holds_in_strips_and_around_single_pixels(size):
+    images = torch.rand(3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).expand(5, -1, -1, -1)
+    keep = torch.zeros(5, *size, dtype=torch.bool)
+    keep[0, size[0] // 2, size[1] // 3 : size[1] // 3 + 2] = True  # two pixels beside each other
+    keep[1, :, size[1] // 2] = True  # a column, with most of the image far from it
+    keep[2, 0, 0] = keep[2, -1, -1] = True
+    keep[3, :: 9, :: 9] = True
+    keep[4] = torch.rand(size, generator=torch.Generator().manual_seed(3)) < 0.02
+    keep[4, 0, 0] = True
+    exact = numpy.stack([filled(image.numpy(), mask.numpy()) for image, mask in zip(images, keep, strict=True)])
+    for tolerance in (1e-2, 1e-3, 1e-6):
+        assert numpy.abs(impute(images, keep, noise=0.0, tolerance=tolerance).numpy() - exact).max() <= tolerance
+        single = impute(images.float(), keep, noise=0.0, tolerance=tolerance)
+        assert numpy.abs(single.numpy() - exact).max() <= tolerance
+
+
+@pytest.mark.parametrize("scale, shift", [(255.0, 0.0), (1e-6, 0.0), (1e6, -3e6)])
+def test_imputation_follows_the_range_of_the_images(scale, shift):
+    images = torch.rand(2, 3, 20, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    keep = torch.stack([holes("noise", (20, 20), 0.7), holes("block", (20, 20), 0)])
+    expected = scale * impute(images, keep, noise=0.0) + shift
+    found = impute(scale * images + shift, keep, noise=0.0)
+    assert ((found - expected).abs() <= 1e-6 * scale).all()
+
+
+def test_removed_pixels_leave_no_trace_and_the_noise_is_the_same_for_all_images():
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(7))
+    keep = holes("smooth", (16, 16), 0.5).expand(2, -1, -1)
+    other = torch.where(keep.unsqueeze(1), images, 1e3 * torch.rand(2, 3, 16, 16))
+    assert torch.equal(impute(images, keep), impute(other, keep))
+    noise = impute(images.double(), keep) - impute(images.double(), keep, noise=0.0)
+    assert torch.allclose(noise[0], noise[1], atol=1e-12)
+    assert impute(images.half(), keep).dtype == torch.float16
+
+
+def test_what_is_not_solved_is_said(monkeypatch):
+    monkeypatch.setattr(imputation, "MOST_STEPS", 2)
+    keep = torch.stack([holes("block", (24, 24), 0), torch.ones(24, 24, dtype=torch.bool)])
+    with pytest.raises(RuntimeError, match="1 of 2 images"):
+        impute(torch.rand(2, 3, 24, 24), keep)
 
 
 def test_kept_pixels_stay_and_a_constant_image_stays_constant():

@@ -125,7 +125,7 @@ def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1)
                 chapter, values, target = waiting.pop(0)
                 command = [sys.executable, "-m", "nblib.runs.chapters", chapter, json.dumps(values), str(target)]
                 said = tempfile.TemporaryFile("w+")
-                environ = os.environ | {"OMP_NUM_THREADS": str(threads)}
+                environ = {"OMP_NUM_THREADS": str(threads)} | os.environ  # what the caller chose holds
                 running[chapter] = subprocess.Popen(command, stdout=said, env=environ), said, target
             for chapter, (process, said, target) in list(running.items()):
                 if process.poll() is not None:
