@@ -1,0 +1,63 @@
+"""The checks of the exercises on concepts, both ways: right answers pass, typical wrong ones fail with a hint."""
+import pytest
+import torch
+
+from nblib.exercises.concepts import check_coefficient, check_importance, check_jansen, check_off, check_purity
+
+
+def share(maps, part):
+    return maps[part].sum() / maps.sum()
+
+
+RIGHT = [
+    (check_coefficient, "through least squares",
+     lambda rows, d: torch.linalg.lstsq(d[:, None], rows.T).solution[0].relu()),
+    (check_importance, "image by image",
+     lambda u, bank, w: torch.stack([(row * (bank @ w)) ** 2 / ((row * (bank @ w)) ** 2).sum() for row in u])),
+    (check_jansen, "sum by sum",
+     lambda f, c: torch.stack([((f - row) ** 2).sum() / (2 * len(f) * f.var()) for row in c])),
+    (check_purity, "by hand",
+     lambda maps, part: (share(maps, part) - part.sum() / part.numel()) / (1 - part.sum() / part.numel())),
+    (check_off, "as an outer product", lambda a, u, bank, k: a - torch.outer(u[:, k], bank[k])),
+]
+
+WRONG = [
+    (check_coefficient, "forgets the length of the direction", lambda rows, d: (rows @ d).relu()),
+    (check_coefficient, "normalises the direction only once", lambda rows, d: (rows @ d / d.norm()).relu()),
+    (check_coefficient, "lets it be negative", lambda rows, d: rows @ d / (d @ d)),
+    (check_importance, "does not square",
+     lambda u, bank, w: (u * (bank @ w)).abs() / (u * (bank @ w)).abs().sum(1, True)),
+    (check_importance, "keeps the sign", lambda u, bank, w: u * (bank @ w) / (u * (bank @ w)).sum(1, True)),
+    (check_importance, "sums over the images",
+     lambda u, bank, w: (u * (bank @ w)) ** 2 / ((u * (bank @ w)) ** 2).sum()),
+    (check_importance, "forgets the class", lambda u, bank, w: u**2 / (u**2).sum(1, True)),
+    (check_importance, "forgets the coefficients",
+     lambda u, bank, w: ((bank @ w) ** 2 / ((bank @ w) ** 2).sum()).expand_as(u)),
+    (check_jansen, "forgets the two", lambda f, c: (f - c).square().mean(1) / f.var()),
+    (check_jansen, "divides the variance by n", lambda f, c: (f - c).square().mean(1) / (2 * f.var(correction=0))),
+    (check_jansen, "does not square", lambda f, c: (f - c).abs().mean(1) / (2 * f.var())),
+    (check_jansen, "takes the mean over inputs", lambda f, c: (f - c).square().mean() / (2 * f.var())),
+    (check_purity, "returns the share", share),
+    (check_purity, "forgets what could have been gained", lambda maps, part: share(maps, part) - part.float().mean()),
+    (check_purity, "cuts at zero",
+     lambda maps, part: ((share(maps, part) - part.float().mean()) / (1 - part.float().mean())).relu()),
+    (check_purity, "returns one number an image", lambda maps, part: (maps * part).sum((1, 2)) / maps.sum((1, 2))),
+    (check_off, "drops what no concept explains",
+     lambda a, u, bank, k: u @ bank - torch.outer(u[:, k], bank[k])),
+    (check_off, "keeps the concept alone", lambda a, u, bank, k: torch.outer(u[:, k], bank[k])),
+    (check_off, "takes the direction out whole", lambda a, u, bank, k: a - bank[k]),
+    (check_off, "sets channels to zero", lambda a, u, bank, k: a * (bank[k] == 0)),
+]
+
+
+@pytest.mark.parametrize("check, what, answer", RIGHT, ids=lambda value: value if isinstance(value, str) else "")
+def test_right_answers_pass(check, what, answer):
+    assert check(answer).passed, check(answer)
+
+
+@pytest.mark.parametrize("check, what, answer", WRONG, ids=lambda value: value if isinstance(value, str) else "")
+def test_typical_wrong_answers_fail_with_a_hint(check, what, answer):
+    verdict = check(answer)
+    assert not verdict.passed
+    assert repr(verdict).startswith("not yet: ") and len(verdict.message) > 20
+    assert "raised" not in verdict.message
