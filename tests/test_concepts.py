@@ -10,9 +10,10 @@ from torch import nn
 from nblib.data import PARTS, load
 from nblib.hooks import edit
 from nblib.methods import concept_importance, halves, nonnegative
-from nblib.methods.concept_importance import exact_indices, total_indices
+from nblib.methods.concept_importance import exact_indices, total_indices, varied_activations
 from nblib.methods.concepts import Craft, above_percentile, switch_off
 from nblib.methods.crops import cut
+from nblib.methods.halves import slope_if_affine
 from nblib.methods.nonnegative import factorize, nonnegative_coefficients
 from nblib.metrics import concept_purity, match_concepts
 from nblib.models import build
@@ -594,3 +595,47 @@ def test_a_failed_fit_keeps_the_concepts_of_before(model):
 def test_wrong_values_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_half_precision_is_refused_where_rounding_would_decide():
+    model, images = settled(SmallNet()), some_images().float()
+    craft = Craft(model.float(), "relu2", n_concepts=3).fit(images)
+    craft.model.bfloat16()
+    assert craft.maps(images.bfloat16()).dtype == torch.bfloat16
+    for estimator in ("exact", "sobol"):
+        with pytest.raises(ValueError, match="float32 or float64"):
+            craft.importance(images.bfloat16(), 1, estimator=estimator)
+
+
+def test_a_head_is_tried_on_channels_that_the_probes_leave_dark():
+    activations = torch.rand(4, 3, 2, 2, dtype=torch.float64)
+    activations[:, 0] = 0
+    varied = varied_activations(activations, torch.rand(4, 2, 2, 2, dtype=torch.float64), torch.eye(2, 3, dtype=torch.float64))
+    assert (varied.amax((0, 2, 3)) > 0.1).all()
+    assert slope_if_affine(lambda rows: rows.mean((2, 3))[:, 0].square() + rows.mean((2, 3))[:, 1], varied) is None
+
+
+def test_directions_that_nearly_depend_on_each_other_are_said_to():
+    place = torch.linspace(0, 1, 30, dtype=torch.float64)
+    bank = torch.exp(-((place - torch.linspace(0, 1, 15, dtype=torch.float64)[:, None]) / 0.2) ** 2 / 2)
+    rows = torch.rand(40, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="directions nearly depend"):
+        nonnegative_coefficients(rows, bank)
+
+
+def test_a_concept_named_twice_is_switched_off_once():
+    model, images = settled(SmallNet()).double(), some_images()
+    craft = Craft(model, "relu2", n_concepts=3).fit(images)
+    activations = torch.rand(2, craft.bank.shape[1], 3, 3, dtype=torch.float64)
+    assert torch.equal(switch_off(craft, [1, 1])(activations), switch_off(craft, 1)(activations))
+
+
+@pytest.mark.parametrize("maps", [torch.full((2, 2, 3, 3), torch.nan), torch.rand(2, 2, 3, 3).log() - torch.inf])
+def test_maps_that_are_not_finite_have_no_percentile(maps):
+    with pytest.raises(ValueError, match="finite"):
+        above_percentile(maps)
+
+
+def test_a_function_of_whole_numbers_has_no_indices():
+    with pytest.raises(ValueError, match="floating point"):
+        total_indices(lambda masks: (masks.sum(1) > 1).long(), 2)

@@ -234,3 +234,29 @@ def test_areas_of_the_papers_curve():
         aopc(curve, reference="untouchd")
     with pytest.raises(ValueError, match="removal"):
         aopc(curve[:1])
+
+
+@pytest.mark.parametrize("size", [(224, 224), (9, 9), (2, 30), (1, 9), (1, 100), (4, 60)])
+def test_the_tolerance_holds_at_the_border(size):
+    """A removed corner answers to its residual 2.4 times as strongly as a pixel inside, the end of a row six times."""
+    generator = torch.Generator().manual_seed(8)
+    images = torch.rand(6, 1, *size, dtype=torch.float64, generator=generator)
+    keep = torch.ones(6, *size, dtype=torch.bool)
+    keep[:3, 0, 0] = False
+    keep[1, -1, -1] = False
+    keep[3:] = torch.rand(3, *size, generator=generator) > min(0.5, 300 / (size[0] * size[1]))
+    keep[3:, 0, size[1] // 2] = True
+    for scale in (1e-4, 1e-2, 1.0):  # how far the hole's own value is from the mean that the solver starts with
+        near = 0.5 + scale * (images - 0.5)
+        near[:, :, -1, size[1] // 2], near[:, :, 0, size[1] // 2] = 0.0, 1.0
+        exact = numpy.stack([filled(image.numpy(), mask.numpy()) for image, mask in zip(near, keep, strict=True)])
+        for tolerance in (0.3, 0.03, 1e-3):
+            found = impute(near, keep, noise=0.0, tolerance=tolerance).numpy()
+            assert numpy.abs(found - exact).max() <= tolerance
+
+
+@pytest.mark.parametrize("percentages", [[], 50, "10", torch.tensor(50.0)])
+def test_percentages_have_to_be_a_list(percentages):
+    with pytest.raises(ValueError, match="percentages"):
+        road(settled(SmallNet()), torch.rand(2, 3, 12, 12, dtype=torch.float64), torch.tensor([0, 1]),
+             torch.rand(2, 12, 12), percentages=percentages)

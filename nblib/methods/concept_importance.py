@@ -74,6 +74,9 @@ def total_indices(
     if not isinstance(values, Tensor) or not values.ndim or len(values) != samples * (dimensions + 1):
         given = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
         raise ValueError(f"the function returned {given}, expected a tensor ({samples * (dimensions + 1)}, ...)")
+    if not values.is_floating_point():
+        raise ValueError(f"the function returned {values.dtype}, expected floating point")
+    values = values.detach()
     rounding = ALMOST_NOTHING * torch.finfo(values.dtype).eps * values.abs().amax(0).double()
     values = values.double().unflatten(0, (dimensions + 1, samples))  # (1 + d, n, ...)
     variance = values[0].var(0)
@@ -117,7 +120,9 @@ def varied_activations(activations: Tensor, coefficients: Tensor, bank: Tensor) 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator, dtype=torch.float64).to(activations)
 
-    noise = 2 * activations.amax((0, 2, 3))[:, None, None] * uniform(*activations.shape)
+    largest = activations.amax((0, 2, 3))
+    largest = torch.where(largest > 0, largest, largest.max())  # channels that these few images leave dark count too
+    noise = 2 * largest[:, None, None] * uniform(*activations.shape)
     sparse = noise * (uniform(*noise.shape) < 0.1)
     masked = masked_activations(coefficients, uniform(*coefficients.shape[:2]), bank)
     alone = torch.eye(len(bank), dtype=bank.dtype, device=bank.device)

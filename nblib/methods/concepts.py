@@ -145,7 +145,8 @@ class Craft:
 
         Raises:
             RuntimeError: before `fit`.
-            ValueError: as `fit`; no such class; a layer that does not cut the network; a logit that is not affine.
+            ValueError: as `fit`; no such class; a layer that does not cut the network; a logit that is not affine;
+                images in half precision, whose rounding would hide that.
 
         Source: P2 (B6.3 of its specification).
         """
@@ -215,6 +216,9 @@ class Craft:
     def _opened(self, images: Tensor, label: int) -> tuple[Head, Tensor, Tensor]:
         """Return what follows the layer, coefficients, and activations to try it on: their means if it begins so."""
         coefficients = self.coefficients(images)
+        if torch.finfo(coefficients.dtype).bits < 32:
+            raise ValueError(f"images of {coefficients.dtype} were given; what concepts do to a logit is lost in its "
+                             "rounding: give the model and the images in float32 or float64")
         few = torch.linspace(0, len(images) - 1, min(len(images), PROBES)).long().to(images.device)
         head, activations = logit_after(self.model, self.layer, images[few], label, chunk_size=self.chunk_size)
         varied = varied_activations(activations, coefficients[few], self.bank)
@@ -248,7 +252,7 @@ def switch_off(craft: Craft, concepts: int | Sequence[int]) -> Callable[[Tensor]
     """
     craft._refuse_unfitted()
     several = concepts if isinstance(concepts, (list, tuple, range)) else [concepts]
-    chosen = [whole("concept", concept, 0, craft.n_concepts - 1) for concept in several]
+    chosen = [whole("concept", concept, 0, craft.n_concepts - 1) for concept in dict.fromkeys(several)]
 
     def without(activations: Tensor) -> Tensor:
         weights = express(activations, craft.bank)[:, chosen]
@@ -268,14 +272,15 @@ def above_percentile(maps: Tensor, percentile: float = 90) -> Tensor:
         The same shape. The authors do it to `coefficients` and enlarge afterwards.
 
     Raises:
-        ValueError: fewer than three dimensions, no values, or a percentile out of range.
+        ValueError: fewer than three dimensions, no values or some that are not finite, or a percentile out of range.
 
     Source: P2 (B6.1 of its specification).
     """
     number("percentile", percentile, 0, 100)
-    if maps.ndim < 3 or not maps.numel():
-        raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, r, ...), not empty")
+    if maps.ndim < 3 or not maps.numel() or not maps.isfinite().all():
+        raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected finite (N, r, ...), not empty")
     by_concept = maps.detach().transpose(0, 1).flatten(1)  # (r, N · places)
-    edge = numpy.percentile(by_concept.cpu().numpy(), percentile, axis=1)  # torch.quantile stops at 16 million values
+    known = by_concept.to(torch.promote_types(maps.dtype, torch.float32)).cpu().numpy()  # numpy has no bfloat16
+    edge = numpy.percentile(known, percentile, axis=1)  # torch.quantile stops at 16 million values
     edge = torch.from_numpy(edge).to(maps).view(-1, *[1] * (maps.ndim - 2))
     return torch.where(maps >= edge, maps, 0.0)

@@ -94,7 +94,7 @@ def logit_after(
         output, logits = torch.cat(outputs), torch.cat(expected)
         label = label.item() if isinstance(label, Tensor) and label.numel() == 1 else label
         whole("label", label, 0, logits.shape[1] - 1)
-        black = torch.zeros_like(images[:1])
+        black = torch.zeros_like(images[:1]) if images.any() else torch.ones_like(images[:1])  # another image
         rests = [_rest(model, layer, before, chunk_size) for before in (black[:, :, ::8, ::8], black)]
         rest = next((rest for rest in rests if _same(functools.partial(rest, output), logits)), None)
     if rest is None:

@@ -64,6 +64,7 @@ def nonnegative_coefficients(rows: Tensor, bank: Tensor) -> Tensor:
 
     Raises:
         ValueError: shapes that do not fit, or values that are not finite.
+        RuntimeError: directions that depend on each other so nearly that rounding hides the optimum.
 
     Method: block principal pivoting (Kim and Park 2011), on all rows at once, in float64.
     """
@@ -112,6 +113,9 @@ def _pivoted(gram: Tensor, product: Tensor) -> Tensor:
         last = wrong & (wrong.flip(1).cumsum(1).flip(1) == 1)  # one at a time, which always ends
         passive = passive ^ torch.where((patience < 0)[:, None], last, wrong)
         waiting, passive, fewest, patience = (tensor[open_] for tensor in (waiting, passive, fewest, patience))
+    else:
+        raise RuntimeError(f"the coefficients of {len(waiting)} rows were not found: the {len(gram)} directions nearly "
+                           "depend on each other; use fewer, or leave out those that the others make up")
     return found.clamp(min=0) * scale
 
 

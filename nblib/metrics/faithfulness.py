@@ -73,7 +73,10 @@ def kept_pixels(maps: Tensor, percentages: Iterable[float], *, order: str = "mor
 
 def _counts(percentages: Iterable[float], pixels: int) -> list[int]:
     """Return how many of a map's pixels each percentage removes."""
-    given = percentages.tolist() if hasattr(percentages, "tolist") else list(percentages)
+    given = percentages.tolist() if hasattr(percentages, "tolist") else percentages
+    given = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
+    if not given:
+        raise ValueError(f"percentages={percentages!r} was given, expected one number or more in a list")
     counts = [math.floor(pixels * number("percentages", p, 0, 100) / 100 + 1e-9) for p in given]
     if pixels in counts:
         p = given[counts.index(pixels)]
@@ -125,12 +128,13 @@ def road(
     answer = VALUES[one_of("value", value, VALUES)]
     if maps.shape != (len(images), *images.shape[2:]):
         raise ValueError(f"maps {tuple(maps.shape)} were given, expected {(len(images), *images.shape[2:])}")
-    kept = kept_pixels(maps.to(images.device), percentages, order=order, seed=seed)
-    curve = images.new_empty(len(images), kept.shape[1] + 1)
+    ranks = removal_ranks(maps.to(images.device), order=order, seed=seed).int()
+    counts = torch.tensor([0, *_counts(percentages, maps[0].numel())], device=images.device)
+    curve = images.new_empty(len(images), len(counts))
     labels = _checked_labels(model, images, labels)
     with torch.no_grad():
-        for step, image in chunks(images, kept.shape[1] + 1, chunk_size):
-            keep = torch.where((step > 0).view(-1, 1, 1), kept[image, (step - 1).clamp(min=0)], True)
+        for step, image in chunks(images, len(counts), chunk_size):
+            keep = ranks[image] >= counts[step].view(-1, 1, 1)
             rows = impute(images[image], keep, noise=noise, seed=seed)
             curve[image, step] = answer(logits_of(model, rows), labels[image])
     return curve
