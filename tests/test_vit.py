@@ -181,5 +181,5 @@ def test_our_small_one_is_built_by_name_and_refuses_odd_sizes():
     assert not model.training and model(torch.rand(2, 3, 32, 32)).shape == (2, 9)
     assert torch.equal(model.head.weight, build("small_vit", classes=9, size=32).head.weight)
     assert not torch.equal(model.head.weight, build("small_vit", classes=9, size=32, seed=1).head.weight)
-    with pytest.raises(ValueError, match="size=30.*multiple of 4"):
+    with pytest.raises(ValueError, match="size=30.*multiple of 8"):
         small_vit(classes=9, size=30)

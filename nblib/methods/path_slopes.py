@@ -5,6 +5,7 @@ of one image, and know the layer that comes next; τ tokens are looked at, n neu
 is a mean over the m points between 0 and 1 to which the path's neurons are scaled.
 """
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 
 import torch
@@ -78,7 +79,8 @@ def forward_mode() -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        with torch.no_grad(), forward.dual_level(), sdpa_kernel(SDPBackend.MATH):
+        with warnings.catch_warnings(), torch.no_grad(), forward.dual_level(), sdpa_kernel(SDPBackend.MATH):
+            warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # PyTorch's own, its first time
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
