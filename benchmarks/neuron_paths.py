@@ -101,5 +101,5 @@ def searching(name: str, size: int, count: int, steps: int) -> Callable[[], Pair
 
 PAIRS: dict[str, Callable[[], Pair]] = {
     "neuron paths, ViT-B, 64 px, as published": searching("timm:vit_base_patch16_224", 64, 1, 5),
-    "neuron paths, ViT-L, 64 px, as published": searching("timm:vit_large_patch16_224", 64, 1, 2),
+    "neuron paths, ViT-L, 32 px, as published": searching("timm:vit_large_patch16_224", 32, 1, 2),
 }
