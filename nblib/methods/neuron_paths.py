@@ -35,12 +35,8 @@ CANDIDATES = ("layer_scaled", "layer_clean")
 
 
 class NeuronPaths(NamedTuple):
-    """What `find_paths` found.
-
-    Attributes:
-        layers: the L layers.
-        neurons: (N, L, width) whole numbers, one path a column, the best first.
-        score: (N,), the joint attribution of the first column, whatever criterion found it.
+    """What `find_paths` found: the L layers; neurons (N, L, width), whole numbers, one path a column, the best first; and
+    the score (N,), the joint attribution of the first column, whatever criterion found it.
     """
 
     layers: list[str]

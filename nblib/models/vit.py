@@ -117,6 +117,7 @@ class ConvolvedPatches(nn.Module):
         self.num_patches = (img_size // 8) ** 2
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return tokens (N, T, D) of images (N, 3, H, W)."""
         return self.convolutions(images).flatten(2).transpose(1, 2)
 
 
