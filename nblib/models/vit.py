@@ -124,10 +124,9 @@ class ConvolvedPatches(nn.Module):
 def small_vit(*, classes: int, size: int) -> nn.Module:
     """Return timm's `VisionTransformer` in small: 6 blocks of width 48 and 192 neurons, which learns in a minute.
 
-    A small network that cuts its patches with a linear map learns next to nothing from a few thousand images. So its
-    patches, of 8 × 8 pixels, come from convolutions (Xiao et al. 2021), and values and outputs of its attention begin
-    as the identity (after Trockman and Kolter 2023): at first, each token adds a share of the mean of all. The maps of
-    its MLPs begin large; from timm's small ones it learns to do without its neurons.
+    One that cuts its patches with a linear map learns next to nothing from a few thousand images. So these, of 8 × 8
+    pixels, come from convolutions (Xiao et al. 2021), and values and outputs of attention begin as the identity (after
+    Trockman and Kolter 2023). The MLPs' maps begin large; from small ones it learns to do without its neurons.
 
     Raises:
         ValueError: a size that patches do not fill.
