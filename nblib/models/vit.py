@@ -122,7 +122,7 @@ class ConvolvedPatches(nn.Module):
 
 
 def small_vit(*, classes: int, size: int) -> nn.Module:
-    """Return timm's `VisionTransformer` in small: 6 blocks of width 48 and 192 neurons, which learns in a minute.
+    """Return timm's `VisionTransformer` in small: 6 blocks of width 48 and 192 neurons, for short trainings.
 
     One that cuts its patches with a linear map learns next to nothing from a few thousand images. So these, of 8 × 8
     pixels, come from convolutions (Xiao et al. 2021), and values and outputs of attention begin as the identity (after
