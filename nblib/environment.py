@@ -78,7 +78,7 @@ def install() -> None:
     environ.pop("PYTHONPATH", None)
     steps = [
         [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", uv],
-        [BIN / "uv", "pip", "sync", "--quiet", pins],
+        [BIN / "uv", "pip", "sync", "--quiet", "--compile-bytecode", pins],  # or each kernel may compile torch anew
         [BIN / "uv", "pip", "install", "--quiet", "--no-deps", "-e", ROOT],
         [PYTHON, "-m", "nblib.runs.vendor"],
     ]

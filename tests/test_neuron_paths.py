@@ -210,7 +210,7 @@ def test_known_vits_do_not_take_the_slow_way_and_others_do(model, monkeypatch):
     taken = []
     for name in ("CarriedSlopes", "RecomputedSlopes"):
         kind = getattr(path_slopes, name)
-        monkeypatch.setattr(path_slopes, name, lambda batch, kind=kind: taken.append(kind.__name__) or kind(batch))
+        monkeypatch.setattr(path_slopes, name, lambda *given, kind=kind: taken.append(kind.__name__) or kind(*given))
 
     def way(model, layers, tokens="cls"):
         taken.clear()
@@ -349,6 +349,18 @@ def test_the_influence_pattern_is_equation_9(make, tokens, baseline):
     for path, image in zip(found.tolist(), images):
         start = image.mean((1, 2), keepdim=True).expand_as(image) if baseline == "mean" else torch.zeros_like(image)
         assert path == reference.influence_pattern(model, image, layers, start, *rule("gausslegendre", 3), tokens)[0]
+
+
+@pytest.mark.parametrize("tokens", ["cls", "patches", "all"])
+@pytest.mark.parametrize("some", [slice(None), slice(0, None, 2), slice(1, 2)], ids=["all", "with gaps", "one layer"])
+def test_the_influence_pattern_is_the_same_with_its_tokens_carried_along(model, tokens, some):
+    images, layers = some_images(), neuron_layers(model)[some]
+    options = {"criterion": "influence_pattern", "width": 3, "steps": 4, "tokens": tokens}
+    carried = find_paths(model, images, LABELS, layers, **options)
+    with capture(model, layers[:1]):  # somebody's own hooks would be gone around, so it is computed in full
+        full = find_paths(model, images, LABELS, layers, **options)
+    assert torch.equal(carried.neurons, full.neurons)
+    torch.testing.assert_close(carried.score, full.score, rtol=1e-10, atol=1e-12)
 
 
 def test_the_label_does_not_matter_to_the_influence_pattern_and_activation(model):
@@ -575,9 +587,11 @@ def test_pruning_draws_a_share_for_each_image_and_larger_sets_prune_less(model):
     assert len(few.unique(dim=0)) > 290
 
 
-def test_common_neurons_are_those_of_most_images_and_nested():
-    ranked = torch.tensor([[[5, 1, 2]], [[1, 5, 7]], [[9, 1, 5]], [[7, 3, 2]]])  # 1 and 5 three times, 2 and 7 twice
-    assert common_neurons(ranked, keep=6).tolist() == [[[1, 5, 7, 2, 9, 3]]]  # by mean rank if as often
+def test_common_neurons_have_the_best_mean_rank_and_are_nested():
+    ranked = torch.tensor([[[5, 1, 2]], [[1, 5, 7]], [[9, 1, 5]], [[7, 3, 2]]])
+    # summed ranks, 3 where a neuron is absent: 1 has 5, 5 has 6, 7 has 8, 9 has 9, 2 and 3 have 10
+    assert common_neurons(ranked, keep=6).tolist() == [[[1, 5, 7, 9, 2, 3]]]
+    assert common_neurons(torch.tensor([[[4]], [[2]], [[4]]]), keep=1).tolist() == [[[4]]]  # that of most images
     for keep in range(1, 6):
         assert torch.equal(common_neurons(ranked, keep=keep), common_neurons(ranked, keep=6)[:, :, :keep])
 

@@ -9,7 +9,8 @@ from torchvision.models.vision_transformer import VisionTransformer as Torchvisi
 
 from nblib.hooks import capture
 from nblib.models import OURS, build
-from nblib.models.vit import has_hooks, has_vit_parts, neuron_layers, small_vit, vit_parts
+from nblib.models.small_vit import small_vit
+from nblib.models.vit import has_hooks, has_vit_parts, neuron_layers, vit_parts
 from tests.reference import settled
 
 TIMM = {"img_size": 8, "patch_size": 4, "embed_dim": 12, "depth": 3, "num_heads": 2, "mlp_ratio": 2, "num_classes": 4}

@@ -14,7 +14,8 @@ from nblib.hooks import capture, edit
 from nblib.methods.common import logits_of
 from nblib.methods.path_batches import Batch, drawn, precise
 from nblib.methods.path_scores import knowledge
-from nblib.methods.path_slopes import forward_mode, of_neuron, slopes_for
+from nblib.methods.path_slopes import block_of_each_layer, forward_mode, of_neuron, slopes_for
+from nblib.models.vit import vit_parts
 
 
 class JointAttribution:
@@ -110,14 +111,10 @@ class InfluencePattern:
         batch, layer = self.batch, self.batch.layers[self.number]
         found = []
         for path, step in batch.pieces(len(self.image)):
-            image = self.image[path]
-            way = batch.images[image] - self.start[image]
-            x = self.start[image] + batch.points[step, None, None, None].to(way) * way
             with forward_mode():
-                edits = {}
-                if self.number == 0:
-                    x = forward.make_dual(x, way)
-                else:
+                x, edits = self._on_the_way(path, step), {}
+                if self.number:
+                    x = forward.unpack_dual(x).primal
                     edits = {batch.layers[self.number - 1]: self._moved(self.before[path])}
                 with edit(batch.model, edits), capture(batch.model, [layer]) as tensors:
                     logits_of(batch.model, x)
@@ -125,6 +122,12 @@ class InfluencePattern:
             tangent = torch.zeros_like(value) if tangent is None else tangent
             found.append(precise(tangent[:, batch.tokens]).sum(1))
         return torch.cat(found).unflatten(0, (len(self.image), -1))
+
+    def _on_the_way(self, path: Tensor, step: Tensor) -> Tensor:
+        """Return images (R, C, H, W) on the way from the baseline image, which move along it at unit speed."""
+        image = self.image[path]
+        way = self.batch.images[image] - self.start[image]
+        return forward.make_dual(self.start[image] + self.batch.points[step, None, None, None].to(way) * way, way)
 
     def _moved(self, chosen: Tensor) -> Callable[[Tensor], Tensor]:
         """Return an edit that lets the chosen neuron of each row, (R,), move at unit speed in the tokens looked at."""
@@ -135,6 +138,48 @@ class InfluencePattern:
             return forward.make_dual(neurons, speed)
 
         return move
+
+
+class CarriedInfluencePattern(InfluencePattern):
+    """The same for a known ViT. Nothing is clamped, so the tokens are carried along, and a slope takes one block."""
+
+    def __init__(self, batch: Batch, start: Tensor, places: list[int]):
+        super().__init__(batch, start)
+        self.blocks, self.places = vit_parts(batch.model).blocks, places  # places: the block of each layer
+        self.state = None  # of each path and point, the tokens behind the attention of the last layer's block, (P, m, T, D)
+
+    def extend(self, parents: Tensor, chosen: Tensor) -> None:
+        super().extend(parents, chosen)
+        self.state = self.reached[parents]
+
+    def _slopes(self) -> Tensor:
+        batch, place = self.batch, self.places[self.number]
+        found, reached = [], []
+        for path, step in batch.pieces(len(self.image)):
+            with forward_mode():
+                x, behind = self._moving(path, step)
+                for block in self.blocks[behind:place]:
+                    x = block(x)
+                x = self.blocks[place].attention(x)
+                tangent = forward.unpack_dual(self.blocks[place].neurons(x[:, batch.tokens])).tangent
+                reached.append(forward.unpack_dual(x).primal)
+            found.append(precise(tangent).sum(1))
+        self.reached = torch.cat(reached).unflatten(0, (len(self.image), -1))
+        return torch.cat(found).unflatten(0, (len(self.image), -1))
+
+    def _moving(self, path: Tensor, step: Tensor) -> tuple[Tensor, int]:
+        """Return the tokens of rows (R,) that move at unit speed, and the block in front of which they are."""
+        if self.number == 0:
+            return vit_parts(self.batch.model).embed(self._on_the_way(path, step)), 0
+        before = self.places[self.number - 1]
+        block, x = self.blocks[before], self.state[path, step]
+        return block.mlp_out(x, self._moved(self.before[path])(block.neurons(x))), before + 1
+
+
+def influence_pattern(batch: Batch, start: Tensor) -> InfluencePattern:
+    """Return the criterion of equation 9, by the quickest way that the model allows."""
+    places = block_of_each_layer(batch)
+    return InfluencePattern(batch, start) if places is None else CarriedInfluencePattern(batch, start, places)
 
 
 def activation(batch: Batch) -> list[Tensor]:
@@ -163,7 +208,7 @@ CRITERIA: dict[str, Callable] = {
     "joint_attribution": lambda batch, o: JointAttribution(batch, o["candidates"], o["rerank"]),
     "activation": lambda batch, o: LayerByLayer(batch, activation(batch)),
     "mean_gradient": lambda batch, o: LayerByLayer(batch, mean_gradient(batch, o["start"])),
-    "influence_pattern": lambda batch, o: InfluencePattern(batch, o["start"]),
+    "influence_pattern": lambda batch, o: influence_pattern(batch, o["start"]),
     "integrated_gradients": lambda batch, o: LayerByLayer(batch, knowledge(batch)),
     "random": lambda batch, o: LayerByLayer(batch, drawn("random paths", o["seed"], o["numbers"], batch.clean)),
 }

@@ -130,15 +130,16 @@ def mean_activations(
 
 
 def common_neurons(ranked: Tensor, *, keep: int) -> Tensor:
-    """Return the neurons that most images of a class have among their best, for use on others of its images.
+    """Return the neurons that stand highest among the best of a class's images, for use on others of its images.
 
     Args:
         ranked: (N, L, t), each image's best neurons of each layer, by `rank_neurons`.
         keep: how many, from 1 up to the number of neurons that occur in every layer.
 
     Returns:
-        (1, L, keep), the neurons of most images first; of equally many, the one with the better mean rank, then with
-        the smaller number. The first columns are themselves the answer for a smaller `keep`, so the sets are nested.
+        (1, L, keep), by the mean rank over all images, where a neuron that is not among an image's best has rank t
+        there; of equal ones the smaller number first. With t = 1 that is the neuron of most images. The first columns
+        are themselves the answer for a smaller `keep`, so the sets are nested.
 
     Raises:
         ValueError: ranks of another shape, or more neurons than occur.
@@ -149,15 +150,14 @@ def common_neurons(ranked: Tensor, *, keep: int) -> Tensor:
     if not isinstance(ranked, Tensor) or ranked.is_floating_point() or ranked.ndim != 3 or not ranked.numel():
         given = f"{ranked.dtype} {tuple(ranked.shape)}" if isinstance(ranked, Tensor) else type(ranked).__name__
         raise ValueError(f"ranked neurons of {given} were given, expected whole numbers (N, L, t)")
-    ranks = torch.arange(ranked.shape[2], device=ranked.device).expand(len(ranked), -1).flatten().double()
+    images, _, best = ranked.shape
+    gained = best - torch.arange(best, device=ranked.device).expand(images, -1).flatten()  # t less the rank
     chosen = []
     for layer in ranked.long().unbind(1):
-        present, place, images = layer.flatten().unique(return_inverse=True, return_counts=True)
+        present, place = layer.flatten().unique(return_inverse=True)
         whole("keep", keep, 1, len(present))
-        mean_rank = ranks.new_zeros(len(present)).index_add(0, place, ranks) / images
-        by_rank = mean_rank.sort(stable=True).indices
-        order = by_rank[images[by_rank].sort(descending=True, stable=True).indices]
-        chosen.append(present[order[:keep]])
+        totals = torch.zeros_like(present).index_add(0, place, gained)
+        chosen.append(present[totals.sort(descending=True, stable=True).indices[:keep]])
     return torch.stack(chosen)[None]
 
 

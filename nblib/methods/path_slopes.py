@@ -154,10 +154,8 @@ class CarriedSlopes:
     class token asks.
     """
 
-    def __init__(self, batch: Batch):
-        self.batch, self.parts = batch, vit_parts(batch.model)
-        names = {name: number for number, block in enumerate(self.parts.blocks) for name in block.names}
-        self.places = [names[layer] for layer in batch.layers]  # the block of each layer
+    def __init__(self, batch: Batch, places: list[int]):
+        self.batch, self.parts, self.places = batch, vit_parts(batch.model), places  # the block of each layer
         self.number = 0  # of the next layer
         self.image = torch.arange(len(batch.images), device=batch.images.device)  # of each path, (P,)
         self.copies = 1  # points at which a path has a state of its own: one as long as nothing is scaled, then m
@@ -245,11 +243,16 @@ class CarriedSlopes:
         return self.parts.head(x)
 
 
+def block_of_each_layer(batch: Batch) -> list[int] | None:
+    """Return the number of each layer's block, one that no other layer has, or None where a ViT's parts will not do."""
+    if not has_vit_parts(batch.model) or has_hooks(batch.model):
+        return None
+    places = {name: number for number, block in enumerate(vit_parts(batch.model).blocks) for name in block.names}
+    found = [places.get(layer) for layer in batch.layers]
+    return found if None not in found and len(set(found)) == len(found) else None
+
+
 def slopes_for(batch: Batch) -> RecomputedSlopes | CarriedSlopes:
     """Return the slopes of paths that are still empty, by the quickest way that the model and the tokens allow."""
-    if batch.tokens != slice(0, 1) or not has_vit_parts(batch.model) or has_hooks(batch.model):
-        return RecomputedSlopes(batch)
-    places = {name: number for number, block in enumerate(vit_parts(batch.model).blocks) for name in block.names}
-    blocks = {places.get(layer) for layer in batch.layers}
-    in_blocks_of_their_own = None not in blocks and len(blocks) == len(batch.layers)
-    return CarriedSlopes(batch) if in_blocks_of_their_own else RecomputedSlopes(batch)
+    places = block_of_each_layer(batch) if batch.tokens == slice(0, 1) else None
+    return RecomputedSlopes(batch) if places is None else CarriedSlopes(batch, places)

@@ -7,14 +7,14 @@ from torch import nn
 
 from nblib.checks import unknown, whole
 from nblib.data.request import data_root
-from nblib.models import b_cos, foreign, resnet, vit, weights as files
+from nblib.models import b_cos, foreign, resnet, small_vit, weights as files
 
 Maker = Callable[..., nn.Module]
 
 OURS: dict[str, Maker] = {
     "small_resnet": resnet.small_resnet,
     "small_b_cos": b_cos.small_b_cos,
-    "small_vit": vit.small_vit,
+    "small_vit": small_vit.small_vit,
     **{name: resnet.cifar(name) for name in resnet.CIFAR_BLOCKS},
 }
 

@@ -68,6 +68,7 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, *, progres
             changed,
             cwd=parameters.BOOK,
             kernel_name="python3",
+            request_save_on_cell_execute=False,  # each save checks the whole notebook: a second a cell of a long one
             progress_bar={"desc": chapter, "unit": "cell"} if progress else False,
             start_timeout=300,
         )
