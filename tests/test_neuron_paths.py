@@ -715,6 +715,31 @@ def test_models_in_training_mode_are_refused(model):
             function(model, some_images(), LABELS, neuron_layers(model))
 
 
+def test_weights_of_inference_mode_are_refused_and_stay_as_they_are():
+    with torch.inference_mode():
+        model = timm_vit()
+    with pytest.raises(ValueError, match="inference_mode.*outside"):
+        find_paths(model, some_images(), LABELS, neuron_layers(model), steps=2)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("criterion", ["activation", "random", "joint_attribution"])
+def test_scores_that_are_not_numbers_are_told(model, criterion):
+    torch.nn.init.constant_(model.head.weight, torch.inf)
+    with pytest.raises(RuntimeError, match="not (a )?number"):
+        find_paths(model, some_images(), LABELS, neuron_layers(model), criterion=criterion, steps=2)
+
+
+class Subclass(VisionTransformer):
+    """One that `vit_parts` does not know."""
+
+
+def test_class_tokens_of_an_unknown_model_that_says_it_has_none_are_refused():
+    model = settled(Subclass(**(TIMM | {"global_pool": "avg", "class_token": False})))
+    with pytest.raises(ValueError, match="tokens='cls'.*expected 'patches' or 'all'"):
+        find_paths(model, some_images(), LABELS, ["blocks.0.mlp.act", "blocks.2.mlp.act"], steps=2)
+
+
 @pytest.mark.parametrize("make", [lambda: timm_vit(global_pool="avg"), mean_pooled,
                                   lambda: timm_vit(global_pool="avg", class_token=False)])
 def test_class_tokens_of_mean_pooled_models_are_refused(make):

@@ -1,4 +1,6 @@
 """Vision transformers in parts against the whole; what is refused; our small one."""
+import copy
+
 import pytest
 import torch
 import torch.autograd.forward_ad as forward
@@ -141,6 +143,39 @@ def replaced():
     return model
 
 
+def replaced_behind_the_normalisation():
+    model = build("small_vit", classes=3, size=16)
+    usual = model.forward
+    model.forward = lambda images: 0 * usual(images)
+    return model
+
+
+def replaced_within():
+    model = MODELS["timm_plain"]()
+    usual = model.blocks[0].attn.forward
+    model.blocks[0].attn.forward = lambda *given, **named: 0 * usual(*given, **named)
+    return model
+
+
+class Nothing(nn.Module):
+    """Takes a branch out."""
+
+    def forward(self, x):
+        return 0 * x
+
+
+def with_a_branch_taken_out():
+    model = MODELS["timm_plain"]()
+    model.blocks[1].drop_path2 = Nothing()
+    return model
+
+
+def with_neurons_taken_out():
+    model = torchvision_vit()
+    model.encoder.layers[2].mlp[2] = Nothing()
+    return model
+
+
 def with_low_rank_layer():
     model = MODELS["timm_plain"]()
     model.blocks[1].mlp.fc1 = nn.Sequential(nn.Linear(12, 2), nn.Linear(2, 24))
@@ -157,6 +192,10 @@ def with_own_block():
     (lambda: nn.Linear(3, 3), "Linear"),
     (lambda: Other(**TIMM), "Other"),
     (replaced, "forward pass was replaced"),
+    (replaced_behind_the_normalisation, "forward pass was replaced"),
+    (replaced_within, "forward pass was replaced"),
+    (with_a_branch_taken_out, "block 1"),
+    (with_neurons_taken_out, "block 2"),
     (with_low_rank_layer, "block 1"),
     (with_own_block, "block 2"),
 ])
@@ -175,6 +214,17 @@ def test_hooks_are_seen():
         assert has_hooks(model)
         model(some_images())
     assert not has_hooks(model)
+    changes = (lambda: model.heads.register_full_backward_hook(lambda *_: None),
+               lambda: nn.modules.module.register_module_forward_hook(lambda *_: None))  # of all modules there are
+    for change in changes:
+        handle = change()
+        assert has_hooks(model)
+        handle.remove()
+        assert not has_hooks(model)
+
+
+def test_a_copy_is_known_as_well():
+    assert has_vit_parts(copy.deepcopy(build("small_vit", classes=3, size=16)))
 
 
 def test_our_small_one_is_built_by_name_and_refuses_odd_sizes():
@@ -184,3 +234,5 @@ def test_our_small_one_is_built_by_name_and_refuses_odd_sizes():
     assert not torch.equal(model.head.weight, build("small_vit", classes=9, size=32, seed=1).head.weight)
     with pytest.raises(ValueError, match="size=30.*multiple of 8"):
         small_vit(classes=9, size=30)
+    with pytest.raises(ValueError, match="size=0"):
+        small_vit(classes=9, size=0)

@@ -67,8 +67,9 @@ def find_paths(
         G=\int_0^1\frac{\partial F}{\partial w}\,d\alpha
 
     for "joint_attribution", the score of the path so far with neuron i added. With the class token of a ViT that
-    `vit_parts` knows, the states in front of each layer and their tangents are carried along, and nothing is computed
-    twice; any other case takes the slower way through hooks, with the same results.
+    `vit_parts` knows and that has no hooks, the states in front of each layer and their tangents are carried along, and
+    nothing is computed twice; so it is for the influence pattern, in all tokens. Other cases take the slower way through
+    hooks, with the same results.
 
     Args:
         model: in evaluation mode, (N, C, H, W) → logits (N, K).
@@ -82,8 +83,8 @@ def find_paths(
         candidates: how joint attribution takes the slopes of all neurons of a layer at once: "layer_scaled" scales the
             whole layer along with the path, as the authors' code does; "layer_clean" leaves it at its clean values, the
             first order of adding one neuron.
-        rerank: how many of a layer's candidates then get their exact joint attribution, 0 to n; with all n this is the
-            paper's algorithm 1 to the letter.
+        rerank: how many of a layer's candidates then get their exact joint attribution, 0 to n; with all n, and the
+            rule "right", this is the paper's algorithm 1, but that it always selects.
         width: partial paths that a beam keeps, 1 to n, and no more than `rerank` where that is not 0; 1 is the greedy
             search. A wider beam may find a better path, and gives its `width` best ones.
         steps: as in `joint_attribution`; also the points on the way from the baseline image.
@@ -124,6 +125,9 @@ def find_paths(
         search, model, images, labels, layers, options["start"], torch.arange(len(images)), steps=steps,
         quadrature=quadrature, tokens=tokens, chunk_size=chunk_size, paths=width)
     neurons, score = (torch.cat(tensors) for tensors in zip(*results))
+    if score.isnan().any():
+        raise RuntimeError(f"the joint attribution of {int(score.isnan().sum())} of {len(score)} paths is not a number: "
+                           "compute in a higher precision, and see whether the model's weights are finite")
     return NeuronPaths([layers] if isinstance(layers, str) else list(layers), neurons, score)
 
 

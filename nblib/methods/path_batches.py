@@ -73,7 +73,14 @@ def precise(tensor: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Compute no gradients of weights in the block, which saves their memory; afterwards all is as it was."""
+    """Compute no gradients of weights in the block, which saves their memory; afterwards all is as it was.
+
+    Raises:
+        ValueError: weights that were made in inference mode, of which gradients can never pass.
+    """
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise ValueError("a model was given whose weights were made in torch.inference_mode(), expected ordinary ones: "
+                         "build or load it outside of that mode")
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in learning:
@@ -166,6 +173,8 @@ def token_slice(model: nn.Module, tokens: str) -> slice:
     if tokens == "cls" and parts is not None and not parts.reads_class_token:
         raise ValueError(MEAN_POOLED.format(type(model).__name__))
     prefix = parts.prefix if parts is not None else getattr(model, "num_prefix_tokens", 1)
+    if tokens == "cls" and prefix == 0:
+        raise ValueError(MEAN_POOLED.format(type(model).__name__))
     return {"cls": slice(0, 1), "patches": slice(prefix, None), "all": slice(None)}[tokens]
 
 

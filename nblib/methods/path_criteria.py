@@ -14,7 +14,7 @@ from nblib.hooks import capture, edit
 from nblib.methods.common import logits_of
 from nblib.methods.path_batches import Batch, drawn, precise
 from nblib.methods.path_scores import knowledge
-from nblib.methods.path_slopes import block_of_each_layer, forward_mode, of_neuron, slopes_for
+from nblib.methods.path_slopes import block_of_each_layer, forward_mode, slopes_for
 from nblib.models.vit import vit_parts
 
 
@@ -51,8 +51,8 @@ class JointAttribution:
 
     def _activation(self, parents: Tensor, chosen: Tensor) -> Tensor:
         """Return the summed activations (Q, τ) of paths that are one neuron longer."""
-        clean = self.batch.clean[self.number][self.paths.image[parents]]
-        return self.activation[parents] + precise(of_neuron(clean, chosen)).squeeze(2)
+        new = self.batch.clean[self.number][self.paths.image[parents], :, chosen]  # (Q, τ), no copy of whole layers
+        return self.activation[parents] + precise(new)
 
 
 class LayerByLayer:

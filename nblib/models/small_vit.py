@@ -32,15 +32,16 @@ def small_vit(*, classes: int, size: int) -> nn.Module:
     """Return timm's `VisionTransformer` in small: 6 blocks of width 48 and 192 neurons, for short trainings.
 
     One that cuts its patches with a linear map learns next to nothing from a few thousand images. So these, of 8 × 8
-    pixels, come from convolutions (Xiao et al. 2021), and values and outputs of attention begin as the identity (after
-    Trockman and Kolter 2023). The MLPs' maps begin large; from small ones it learns to do without its neurons.
+    pixels, come from convolutions (Xiao et al. 2021), and the maps to and from attention's values begin as the identity
+    and a fifth of it (after Trockman and Kolter 2023). The MLPs' maps begin large; from small ones it learns to do
+    without its neurons.
 
     Raises:
         ValueError: a size that patches do not fill.
     """
     from timm.models.vision_transformer import VisionTransformer
 
-    if size % 8:
+    if size < 8 or size % 8:
         raise ValueError(f"size={size} was given to small_vit, expected a multiple of 8, the side of a patch")
     sizes = {"img_size": size, "patch_size": 8, "embed_dim": 48, "depth": 6, "num_heads": 2, "mlp_ratio": 4.0}
     network = VisionTransformer(num_classes=classes, embed_layer=ConvolvedPatches, **sizes)

@@ -7,7 +7,7 @@ import torch.autograd.forward_ad as forward
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nblib.models.inputs import normalise
+from nblib.models.inputs import has_own_forward, normalise
 
 Step = Callable[[Tensor], Tensor]
 
@@ -69,7 +69,7 @@ class Parts:
 def vit_parts(model: nn.Module) -> Parts:
     """Take a vision transformer apart, so that a computation can resume from any of its blocks.
 
-    The parts share the model's weights and follow them. They go around its modules: hooks on these do not act on them.
+    The parts share the model's weights and follow them. They go around many of its modules, whose hooks do not act then.
 
     Args:
         model: timm's or torchvision's `VisionTransformer` itself (not a subclass, whose forward pass may be another),
@@ -93,8 +93,10 @@ def has_vit_parts(model: nn.Module) -> bool:
 
 
 def has_hooks(model: nn.Module) -> bool:
-    """Say whether a module of the model has a forward hook, around which its parts would go."""
-    return any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    """Say whether a module of the model, or all modules there are, have a hook, around which its parts would go."""
+    return torch.nn.modules.module._has_any_global_hook() or any(
+        hooks for module in model.modules() for hooks in (
+            module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
 
 
 def neuron_layers(model: nn.Module) -> list[str]:
@@ -118,9 +120,10 @@ def _why_unknown(model: nn.Module) -> str | None:
     if not _is(model, "timm.models.vision_transformer.VisionTransformer",
                "torchvision.models.vision_transformer.VisionTransformer"):
         return f"a {name} of {type(model).__module__} was given"
-    if "forward" in vars(model) and not hasattr(model, "input_mean"):
-        return f"a {name} whose forward pass was replaced was given"
     blocks = model.encoder.layers if _library(model) == "torchvision" else model.blocks
+    around = [model.encoder] if _library(model) == "torchvision" else []
+    if not has_own_forward(model) or any("forward" in vars(part) for part in (*around, *blocks.modules())):
+        return f"a {name} in which a forward pass was replaced was given"
     usual = _usual_torchvision if _library(model) == "torchvision" else _usual_timm
     for number, block in enumerate(blocks):
         if not usual(block):
@@ -134,6 +137,8 @@ def _usual_timm(block: nn.Module) -> bool:
         _is(block, "timm.models.vision_transformer.Block")
         and _is(block.attn, "timm.layers.attention.Attention", "timm.models.vision_transformer.Attention")
         and getattr(block.attn, "gate", None) is None
+        and all(map(_passes_on, (block.drop_path1, block.drop_path2, block.attn.attn_drop, block.attn.proj_drop,
+                                 block.mlp.drop1, block.mlp.drop2)))
         and _is(block.mlp, "timm.layers.mlp.Mlp")
         and all(type(linear) is nn.Linear for linear in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2))
     )
@@ -146,7 +151,13 @@ def _usual_torchvision(block: nn.Module) -> bool:
         and type(block.self_attention) is nn.MultiheadAttention
         and _is(block.mlp, "torchvision.models.vision_transformer.MLPBlock")
         and [type(block.mlp[number]) for number in (0, 3)] == [nn.Linear, nn.Linear]
+        and all(map(_passes_on, (block.dropout, block.mlp[2], block.mlp[4])))
     )
+
+
+def _passes_on(module: nn.Module) -> bool:
+    """Say whether a module, which the parts leave out, changes nothing in evaluation mode."""
+    return type(module) in (nn.Identity, nn.Dropout) or _is(module, "timm.layers.drop.DropPath")
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
