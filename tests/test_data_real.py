@@ -14,7 +14,7 @@ from PIL import Image
 from torchvision import datasets
 
 from nblib.data import download, folders, load, sources
-
+from nblib.runs import parameters
 
 
 def picture(path: Path, colour: tuple = (255, 0, 0), size: tuple = (12, 8)) -> None:
@@ -42,6 +42,12 @@ def test_a_folder_with_splits(tmp_path):
     assert len(load(f"folder:{tmp_path}", split="test")) == 4
     with pytest.raises(ValueError, match="'val' was given, expected one of 'train', 'test'"):
         load(f"folder:{tmp_path}", split="val")
+
+
+def test_a_folder_that_only_has_images_to_hold_out_serves_a_chapter(tmp_path):
+    class_folders(tmp_path, {"val": 2}, size=(32, 32))
+    asked = {"dataset": f"folder:{tmp_path}", "epochs": 0}
+    assert parameters.check("neuron_paths", asked)["dataset"] == f"folder:{tmp_path}"
 
 
 def test_a_class_that_one_split_lacks_keeps_the_labels_of_the_others(tmp_path):

@@ -149,7 +149,7 @@ def _check_meaning(values: Mapping[str, object]) -> None:
 
     try:
         choose_device(values["device"])
-        images = data.load(values["dataset"], size=values.get("image_size"), limit=1)
+        images = data.load(values["dataset"], split="held_out", size=values.get("image_size"), limit=1)
         weights = None if (values.get("weights") or "default") == "default" else values["weights"]
         model = models.build(
             values["model"], classes=len(images.classes), size=images.images.shape[-1], weights=weights
