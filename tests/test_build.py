@@ -7,7 +7,6 @@ import time
 import nbformat
 import pytest
 
-from nblib.runs import book, chapters
 from tests.project import Project
 
 COUNT = "open('ran.txt', 'a').write('x')"  # leaves a mark each time the cell is executed
@@ -159,26 +158,6 @@ def test_an_interrupted_build_leaves_nothing_half_done(tmp_path, stop):
     code, out, error = project.call("build")
     assert code == 0, error
     assert ran(project) == 1, "finished work was done twice"
-
-
-def test_an_interruption_while_a_finished_chapter_is_told_ends_the_others(monkeypatch):
-    ended = []
-
-    def two_chapters(table, jobs):
-        try:
-            yield "quick", chapters.ChapterFailed("quick", "it failed")
-            yield "slow", chapters.ChapterFailed("slow", "it failed")
-        finally:
-            ended.append(True)
-
-    def interrupted(text):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(chapters, "execute_all", two_chapters)
-    monkeypatch.setattr(book, "say", interrupted)
-    with pytest.raises(KeyboardInterrupt) as held:  # as at the top of a program, the error keeps its frames alive
-        book._execute({"quick": {}, "slow": {}}, 2)
-    assert held.value is not None and ended == [True]
 
 
 def test_seeds_are_recorded_and_the_status_is_computed(tmp_path):

@@ -1,5 +1,4 @@
 """From executed chapters to the rendered book, its offline copy and the student notebooks."""
-import contextlib
 import shutil
 import subprocess
 import sys
@@ -59,15 +58,14 @@ def _kept(name: str) -> Path:
 def _execute(table: Mapping[str, Mapping[str, object]], jobs: int) -> dict[str, Path]:
     """Execute the chapters, tell of each as it ends, and raise the first failure after all have ended."""
     executed, failures = {}, []
-    with contextlib.closing(chapters.execute_all(table, jobs)) as results:  # an interruption here ends the work as well
-        for number, (name, result) in enumerate(results, 1):
-            if isinstance(result, chapters.ChapterFailed):
-                failures.append(result)
-                say(f"[{number}/{len(table)}] chapter {name}: failed")
-            else:
-                executed[name] = result
-                seconds = nbformat.read(result, 4).metadata["nblib"]["seconds"]
-                say(f"[{number}/{len(table)}] chapter {name}: done (executed in {seconds} s)")
+    for number, (name, result) in enumerate(chapters.execute_all(table, jobs), 1):
+        if isinstance(result, chapters.ChapterFailed):
+            failures.append(result)
+            say(f"[{number}/{len(table)}] chapter {name}: failed")
+        else:
+            executed[name] = result
+            seconds = nbformat.read(result, 4).metadata["nblib"]["seconds"]
+            say(f"[{number}/{len(table)}] chapter {name}: done (executed in {seconds} s)")
     if failures:
         tracebacks = "\n".join(map(str, failures))
         raise WorkFailed(f"{tracebacks}\nThe chapters that finished are kept; the pages were not rendered.")
