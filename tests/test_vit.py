@@ -170,6 +170,12 @@ def with_a_branch_taken_out():
     return model
 
 
+def with_another_mlp():
+    model = MODELS["timm_plain"]()
+    model.blocks[0].mlp = nn.Sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12))
+    return model
+
+
 def with_neurons_taken_out():
     model = torchvision_vit()
     model.encoder.layers[2].mlp[2] = Nothing()
@@ -195,6 +201,7 @@ def with_own_block():
     (replaced_behind_the_normalisation, "forward pass was replaced"),
     (replaced_within, "forward pass was replaced"),
     (with_a_branch_taken_out, "block 1"),
+    (with_another_mlp, "block 0"),
     (with_neurons_taken_out, "block 2"),
     (with_low_rank_layer, "block 1"),
     (with_own_block, "block 2"),

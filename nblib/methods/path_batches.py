@@ -170,10 +170,8 @@ def token_slice(model: nn.Module, tokens: str) -> slice:
     """Return which tokens are meant, and refuse class tokens from which no logit is read."""
     one_of("tokens", tokens, TOKENS)
     parts = vit_parts(model) if has_vit_parts(model) else None
-    if tokens == "cls" and parts is not None and not parts.reads_class_token:
-        raise ValueError(MEAN_POOLED.format(type(model).__name__))
     prefix = parts.prefix if parts is not None else getattr(model, "num_prefix_tokens", 1)
-    if tokens == "cls" and prefix == 0:
+    if tokens == "cls" and not (parts.reads_class_token if parts is not None else prefix):
         raise ValueError(MEAN_POOLED.format(type(model).__name__))
     return {"cls": slice(0, 1), "patches": slice(prefix, None), "all": slice(None)}[tokens]
 

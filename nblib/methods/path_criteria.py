@@ -146,7 +146,9 @@ class CarriedInfluencePattern(InfluencePattern):
     def __init__(self, batch: Batch, start: Tensor, places: list[int]):
         super().__init__(batch, start)
         self.blocks, self.places = vit_parts(batch.model).blocks, places  # places: the block of each layer
-        self.state = None  # of each path and point, the tokens behind the attention of the last layer's block, (P, m, T, D)
+        # of each path and point, the tokens behind the attention of a layer's block, (P, m, T, D): that of the last layer
+        # of the paths, and that of the next one
+        self.state = self.reached = None
 
     def extend(self, parents: Tensor, chosen: Tensor) -> None:
         super().extend(parents, chosen)

@@ -69,7 +69,7 @@ class Parts:
 def vit_parts(model: nn.Module) -> Parts:
     """Take a vision transformer apart, so that a computation can resume from any of its blocks.
 
-    The parts share the model's weights and follow them. They go around many of its modules, whose hooks do not act then.
+    The parts share the model's weights and follow them. They go around many of its modules, and of their hooks.
 
     Args:
         model: timm's or torchvision's `VisionTransformer` itself (not a subclass, whose forward pass may be another),
@@ -120,12 +120,11 @@ def _why_unknown(model: nn.Module) -> str | None:
     if not _is(model, "timm.models.vision_transformer.VisionTransformer",
                "torchvision.models.vision_transformer.VisionTransformer"):
         return f"a {name} of {type(model).__module__} was given"
-    blocks = model.encoder.layers if _library(model) == "torchvision" else model.blocks
-    around = [model.encoder] if _library(model) == "torchvision" else []
-    if not has_own_forward(model) or any("forward" in vars(part) for part in (*around, *blocks.modules())):
+    torchvision = _library(model) == "torchvision"
+    encoder, usual = (model.encoder, _usual_torchvision) if torchvision else (model.blocks, _usual_timm)
+    if not has_own_forward(model) or any("forward" in vars(part) for part in encoder.modules()):
         return f"a {name} in which a forward pass was replaced was given"
-    usual = _usual_torchvision if _library(model) == "torchvision" else _usual_timm
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(getattr(encoder, "layers", encoder)):
         if not usual(block):
             return f"a {name} whose block {number} is of another kind was given"
     return None
@@ -137,9 +136,9 @@ def _usual_timm(block: nn.Module) -> bool:
         _is(block, "timm.models.vision_transformer.Block")
         and _is(block.attn, "timm.layers.attention.Attention", "timm.models.vision_transformer.Attention")
         and getattr(block.attn, "gate", None) is None
+        and _is(block.mlp, "timm.layers.mlp.Mlp")
         and all(map(_passes_on, (block.drop_path1, block.drop_path2, block.attn.attn_drop, block.attn.proj_drop,
                                  block.mlp.drop1, block.mlp.drop2)))
-        and _is(block.mlp, "timm.layers.mlp.Mlp")
         and all(type(linear) is nn.Linear for linear in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2))
     )
 

@@ -1,5 +1,4 @@
 """From executed chapters to the rendered book, its offline copy and the student notebooks."""
-import json
 import shutil
 import subprocess
 import sys
@@ -65,7 +64,7 @@ def _execute(table: Mapping[str, Mapping[str, object]], jobs: int) -> dict[str, 
             say(f"[{number}/{len(table)}] chapter {name}: failed")
         else:
             executed[name] = result
-            seconds = json.loads(result.read_text())["metadata"]["nblib"]["seconds"]  # unchecked: it was just written
+            seconds = nbformat.read(result, 4).metadata["nblib"]["seconds"]
             say(f"[{number}/{len(table)}] chapter {name}: done (executed in {seconds} s)")
     if failures:
         tracebacks = "\n".join(map(str, failures))
