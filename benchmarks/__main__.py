@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from nblib.environment import enter
+from nblib.runs.environment import enter
 
 ROUNDS = 5
 
@@ -41,8 +41,8 @@ def main() -> int:
 
     import torch
 
+    from benchmarks.difference import difference
     from benchmarks.memory import growth
-    from benchmarks.pair import difference
     from benchmarks.pairs import PAIRS
 
     if unknown := sorted(set(given.names) - set(PAIRS)):

@@ -8,12 +8,10 @@ from scipy.optimize import nnls
 from scipy.stats import qmc
 from torch import Tensor, nn
 
-from benchmarks.pair import Pair
+from benchmarks.difference import Pair
 from nblib.data import load
-from nblib.methods.concept_importance import mask_response, total_indices, varied_activations
-from nblib.methods.concepts import Craft
-from nblib.methods.halves import logit_after, pools_first
-from nblib.methods.nonnegative import nonnegative_coefficients
+from nblib.engine import logit_after, pools_first
+from nblib.methods.concepts import Craft, mask_response, nonnegative_coefficients, total_indices, varied_activations
 from nblib.models import build
 
 LABEL = 4

@@ -10,12 +10,12 @@ import torch
 import torch.autograd.forward_ad as forward
 from torch import Tensor, nn
 
-from benchmarks.pair import Pair
+from benchmarks.difference import Pair
 from nblib.data import load
 from nblib.hooks import capture, edit
-from nblib.methods.neuron_paths import find_paths, neuron_layers, rank_neurons
-from nblib.methods.path_slopes import forward_mode
+from nblib.methods.neuron_paths import find_paths, forward_mode, rank_neurons
 from nblib.models import build
+from nblib.models.vit import neuron_layers
 
 
 def on_class_token(values: Tensor) -> Callable[[Tensor], Tensor]:

@@ -2,6 +2,6 @@
 from collections.abc import Callable
 
 from benchmarks import concepts, neuron_paths, road, saliency
-from benchmarks.pair import Pair
+from benchmarks.difference import Pair
 
 PAIRS: dict[str, Callable[[], Pair]] = saliency.PAIRS | road.PAIRS | concepts.PAIRS | neuron_paths.PAIRS

@@ -7,7 +7,7 @@ from scipy.sparse import lil_matrix
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
-from benchmarks.pair import Pair
+from benchmarks.difference import Pair
 from nblib.data import load
 from nblib.methods.saliency import saliency
 from nblib.metrics import impute, kept_pixels

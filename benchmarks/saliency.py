@@ -4,7 +4,7 @@ from collections.abc import Callable
 import captum.attr
 from torch import Tensor, nn
 
-from benchmarks.pair import Pair
+from benchmarks.difference import Pair
 from nblib.data import load
 from nblib.methods.saliency import saliency
 from nblib.models import build

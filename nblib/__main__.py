@@ -3,7 +3,7 @@ import argparse
 import subprocess
 import sys
 
-from nblib.environment import PYTHON, ROOT, SetUpError, enter
+from nblib.runs.environment import PYTHON, ROOT, SetUpError, enter
 
 
 def arguments() -> argparse.ArgumentParser:

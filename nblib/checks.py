@@ -23,21 +23,21 @@ def unknown(kind: str, given: object, known: Collection[object]) -> str:
     return f"{kind} {given!r} was given, expected {choices}{nearest(given, known)}"
 
 
-def one_of(kind: str, given: str | None, known: Collection[str | None]) -> str | None:
+def expect_one_of(kind: str, given: str | None, known: Collection[str | None]) -> str | None:
     """Return `given`, a name or None, if it is among the choices known; otherwise raise a ValueError."""
     if (given is None or isinstance(given, str)) and given in known:
         return given
     raise ValueError(unknown(kind, given, known))
 
 
-def whole(name: str, value: object, low: int, high: float = math.inf) -> int:
+def expect_int(name: str, value: object, low: int, high: float = math.inf) -> int:
     """Return `value` if it is a whole number, numpy's included, from `low` to `high`; otherwise raise a ValueError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value <= high:
         raise ValueError(f"{name}={value!r} was given, expected a whole number{_span(low, high)}")
     return int(value)
 
 
-def number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
+def expect_number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
     """Return `value` if it is a finite number from `low` to `high`, both included; otherwise raise a ValueError."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real or not math.isfinite(value) or not low <= value <= high:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nblib import store  # before torch, since it says how threads wait
+from nblib import store
 
 import pytest
 import torch

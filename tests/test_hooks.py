@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from nblib.hooks import INPUT, capture, edit, find, output_shapes, relu_gradient
-from tests.reference import SmallNet, settled
+from tests.references.saliency import SmallNet, settled
 
 
 def some_images(count=2):

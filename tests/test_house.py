@@ -9,11 +9,16 @@ import yaml
 
 from nblib.store import ROOT
 
-ROOMS = ["data", "models", "optimizers", "loop", "training", "hooks", "targets", "methods", "metrics", "figures",
-         "runs"]
-UNDER = {"checks", "store", "environment", "processes"}  # these lie under all rooms, or before them
-RIGHT_OF_ALL = {"exercises", "__main__"}
+GROUND = ["checks", "store", "hooks", "targets"]
+ORDER = [*GROUND, "data", "models", "engine", "training", "methods", "metrics", "comparison", "exercises", "runs", "__main__"]
+BESIDE = "figures"  # takes what others made, and imports only from the ground floor
+FIRST = {"checks": set(), "store": {"checks"}, "hooks": {"checks"}, "targets": {"checks"}}
+DOORS = ["data", "engine", "training", "metrics", "figures", "exercises", *(f"methods.{name}" for name in (
+    "saliency", "pruning", "concepts", "neuron_paths"))]
 SOURCES = sorted((ROOT / "nblib").rglob("*.py"))
+MODULES = {"nblib." + ".".join(path.relative_to(ROOT / "nblib").with_suffix("").parts) for path in SOURCES} | {
+    "nblib." + ".".join(path.parent.relative_to(ROOT / "nblib").parts) for path in SOURCES if path.name == "__init__.py"}
+FILES_WITH_DOORS = {"nblib.data.files.sources"}  # the commands' list, fetch and verify
 
 
 def tracked() -> list[str]:
@@ -28,27 +33,79 @@ def room(path) -> str:
 
 
 def imported(path) -> set[str]:
-    """Return the rooms that a file imports, anywhere in it."""
+    """Return the modules of `nblib` that a file imports, anywhere in it, as "nblib.room" or "nblib.room.module"."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nblib":
-            names = [node.module] if "." in node.module else [f"nblib.{alias.name}" for alias in node.names]
-            found |= {name.split(".")[1] for name in names}
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in MODULES else node.module for name in names} - {"nblib"}
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("nblib.")}
+            found |= {alias.name for alias in node.names if alias.name.startswith("nblib.")}
     return found
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_only_from_rooms_to_its_left(path):
+def test_a_room_imports_only_from_rooms_before_it(path):
     here = room(path)
-    if here in RIGHT_OF_ALL or here == "__init__":
+    if here == "__init__" or path.name == "environment.py":
         return
-    for other in imported(path) - {here, "__version__"}:
-        if other in UNDER:
+    for module in imported(path):
+        other = module.split(".")[1]
+        if other == here:
             continue
-        assert here not in UNDER, f"{path.name} lies under all rooms and imports {other}"
-        assert ROOMS.index(other) < ROOMS.index(here), f"{here} imports {other}, which is not to its left"
+        if here in GROUND:
+            assert other in FIRST[here], f"{here} lies on the ground floor and imports {other}"
+        elif here == BESIDE:
+            assert other in GROUND, f"figures imports {other}"
+        elif other == BESIDE:
+            assert ORDER.index(here) > ORDER.index("metrics"), f"{here} imports figures"
+        else:
+            assert ORDER.index(other) < ORDER.index(here), f"{here} imports {other}, which does not lie before it"
+
+
+def own_room(path) -> str:
+    """Return the room with a door to which a file belongs, such as "methods.saliency", or its top folder."""
+    parts = path.relative_to(ROOT / "nblib").with_suffix("").parts
+    return ".".join(parts[:2]) if parts[0] == "methods" and len(parts) > 2 else parts[0]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_everybody_outside_a_room_imports_its_door_only(path):
+    for module in imported(path):
+        name = module.removeprefix("nblib.")
+        door = next((door for door in DOORS if name.startswith(f"{door}.")), None)
+        assert door is None or own_room(path) == door or module in FILES_WITH_DOORS, f"{path.name} imports {module}"
+
+
+def test_rooms_of_methods_never_import_each_other():
+    for path in SOURCES:
+        mine = own_room(path)
+        if mine.startswith("methods."):
+            others = {module for module in imported(path) if module.startswith("nblib.methods.")}
+            assert all(module.startswith(f"nblib.{mine}") for module in others), f"{path} imports {others}"
+
+
+def test_doors_define_nothing_and_say_what_may_be_used():
+    for path in SOURCES:
+        if path.name != "__init__.py" or path.parent == ROOT / "nblib":
+            continue
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), f"{path} has no docstring"
+        assert not any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in tree.body), path
+        taken = {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+        shown = next((ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)
+                      and node.targets[0].id == "__all__"), [])
+        assert set(shown) == taken, f"{path}: __all__ and the imports differ: {set(shown) ^ taken}"
+
+
+def test_a_folder_holds_at_most_sixteen_files():
+    for folder in {path.parent for path in SOURCES}:
+        assert len(list(folder.glob("*.py"))) <= 16, folder
+
+
+def test_no_file_is_a_drawer_for_everything():
+    for path in SOURCES:
+        assert path.stem not in {"common", "utils", "helpers", "misc"}, path
 
 
 def test_only_hooks_registers_hooks_and_only_runs_knows_papermill():
@@ -88,7 +145,7 @@ def test_nothing_is_written_as_a_pickle_or_read_unsafely():
 def test_the_first_steps_need_only_the_standard_library():
     import sys
 
-    for name in ("__init__.py", "__main__.py", "environment.py"):
+    for name in ("__init__.py", "__main__.py", "runs/__init__.py", "runs/environment.py"):
         tree = ast.parse((ROOT / "nblib" / name).read_text())
         top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
         for node in top:

@@ -8,27 +8,27 @@ import torch
 import torch.nn.functional as F
 
 from nblib import store
-from nblib.checks import number, one_of, unknown, whole
-from nblib.data import photographs
-from nblib.data import shapes as drawing
-from nblib.data.folders import Listing, gather
-from nblib.data.geometry import BODIES, MARKINGS
+from nblib.checks import expect_int, expect_number, expect_one_of, unknown
+from nblib.data.drawn import shapes as drawing
+from nblib.data.drawn.geometry import BODIES, MARKINGS
+from nblib.data.files import real as photographs
+from nblib.data.files.folders import Listing, gather
 from nblib.data.images import Images
 from nblib.data.request import Request, data_root
 
-SHAPES_SOURCES = store.sources("data/shapes.py", "data/geometry.py")  # what is drawn changes with them
+SHAPES_SOURCES = store.sources("data/drawn/shapes.py", "data/drawn/geometry.py")  # what is drawn changes with them
 
 
 def shapes(request: Request, *, bodies: int = 3, markings: int = 3, difficulty: float = 0.5,
            shortcut: float = 0.0) -> Images:
     """Drawn images whose class is a body with a marking; splits train, val and test."""
     request = request.on(tuple(drawing.LENGTHS))
-    bodies = whole("bodies", bodies, 2, len(BODIES))
-    markings = whole("markings", markings, 2, len(MARKINGS))
+    bodies = expect_int("bodies", bodies, 2, len(BODIES))
+    markings = expect_int("markings", markings, 2, len(MARKINGS))
     request = _sized(request, smallest=drawing.SMALLEST)
     images, labels, parts = drawing.render(
         split=request.split, size=request.size, limit=request.limit, seed=request.seed, bodies=bodies, markings=markings,
-        difficulty=number("difficulty", difficulty, 0, 1), shortcut=number("shortcut", shortcut, 0, 1))
+        difficulty=expect_number("difficulty", difficulty, 0, 1), shortcut=expect_number("shortcut", shortcut, 0, 1))
     masks = (parts == drawing.BODY) | (parts == drawing.MARKING)
     return Images(images, labels, drawing.names(bodies, markings), masks=masks, parts=parts,
                   key=request.key(*SHAPES_SOURCES))
@@ -56,7 +56,7 @@ def digits(request: Request) -> Images:
 
 def _sized(request: Request, *, smallest: int) -> Request:
     """Return the request with 32 pixels where no size was given, so that the default has one key."""
-    return dataclasses.replace(request, size=whole("size", 32 if request.size is None else request.size, smallest))
+    return dataclasses.replace(request, size=expect_int("size", 32 if request.size is None else request.size, smallest))
 
 
 SETS: dict[str, Callable[..., Images | Listing]] = {
@@ -90,7 +90,7 @@ def load(name: str, *, split: str = "train", size: int | None = None, limit: int
 
     Returns:
         The `Images`. Shapes have masks and parts; oxford_pets, and cub200 where its segmentations lie too, have masks.
-        See `nblib.data.shapes.render` for what the parts cover.
+        See `nblib.data.drawn.shapes.render` for what the parts cover.
 
     Raises:
         ValueError: an unknown name, split or option, a value out of range, or mixed image sizes without `size`.
@@ -102,10 +102,10 @@ def load(name: str, *, split: str = "train", size: int | None = None, limit: int
     defaults = {option: parameter.default for option, parameter in inspect.signature(make).parameters.items()
                 if parameter.kind is parameter.KEYWORD_ONLY}
     for option in options:
-        one_of(f"option of {name}", option, defaults)
-    size = None if size is None else whole("size", size, 1)
-    limit = None if limit is None else whole("limit", limit, 1)
-    seed = whole("seed", seed, 0)
+        expect_one_of(f"option of {name}", option, defaults)
+    size = None if size is None else expect_int("size", size, 1)
+    limit = None if limit is None else expect_int("limit", limit, 1)
+    seed = expect_int("seed", seed, 0)
     options = defaults | options
     request = Request(name, split, size, limit, seed, data_root(data_dir), options)
     found = make(request, **options)

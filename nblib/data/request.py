@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nblib import store
-from nblib.checks import one_of
+from nblib.checks import expect_one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Request:
 
     def on(self, splits: Sequence[str]) -> "Request":
         """Return the request for one of the set's own `splits`, which "fit" and "held_out" stand for; refuse any other."""
-        if one_of(f"split of {self.name}", self.split, (*splits, "fit", "held_out")) in splits:
+        if expect_one_of(f"split of {self.name}", self.split, (*splits, "fit", "held_out")) in splits:
             return self
         held_out = [split for split in ("test", "val") if split in splits and self.split == "held_out"]
         return dataclasses.replace(self, split=held_out[0] if held_out else "train")

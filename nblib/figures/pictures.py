@@ -6,7 +6,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from nblib.checks import one_of
+from nblib.checks import expect_one_of
 from nblib.figures.inputs import as_maps, as_pictures, fits
 from nblib.figures.style import BLACK, GREY_LEVELS, ORANGE, POSITIVE, SIGNED, WIDTH, new_figure
 
@@ -69,8 +69,8 @@ def map_grid(images, maps: Mapping[str, object], *, rows: Sequence[str] | None =
         ValueError: maps that do not fit the images or are not finite, or options that do not exist.
     """
     pictures = as_pictures(images)
-    one_of("across", across, ("maps", "images"))
-    one_of("scale", scale, ("map", "name", "all"))
+    expect_one_of("across", across, ("maps", "images"))
+    expect_one_of("scale", scale, ("map", "name", "all"))
     fits("rows", rows, len(pictures))
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile={percentile} was given, expected more than 0 and at most 100")

@@ -1,0 +1,1 @@
+"""A room for each family of methods; none of them imports another."""

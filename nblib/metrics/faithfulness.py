@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import number, one_of
-from nblib.methods.common import check, chunks, logits_of, seeded
+from nblib.checks import expect_number, expect_one_of
+from nblib.engine import check_inputs, chunks, logits_of, seeded
 from nblib.metrics.imputation import impute
 from nblib.targets import class_logit, class_probability
 
@@ -38,7 +38,7 @@ def removal_ranks(maps: Tensor, *, order: str = "morf", seed: int = 0) -> Tensor
     Source: Rong et al. (2022), section 4; the order of equal values is ours: a sort of the values that keeps
     a random permutation where they are equal, instead of a little noise on every map.
     """
-    sign = ORDERS[one_of("order", order, ORDERS)]
+    sign = ORDERS[expect_one_of("order", order, ORDERS)]
     if maps.ndim != 3 or not maps.numel():
         raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, H, W), not empty")
     if not maps.isfinite().all():
@@ -77,7 +77,7 @@ def _counts(percentages: Iterable[float], pixels: int) -> list[int]:
     given = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
     if not given:
         raise ValueError(f"percentages={percentages!r} was given, expected one number or more in a list")
-    counts = [math.floor(pixels * number("percentages", p, 0, 100) / 100 + 1e-9) for p in given]
+    counts = [math.floor(pixels * expect_number("percentages", p, 0, 100) / 100 + 1e-9) for p in given]
     if pixels in counts:
         p = given[counts.index(pixels)]
         raise ValueError(f"percentages: {p} was given, expected less: all {pixels} pixels would go, and none be left to fill from")
@@ -124,8 +124,8 @@ def road(
     Source: Rong et al. (2022); P2, section 3.2 and B5.1 of its specification, where value is "correct", the order "morf"
     and the percentages 1, 11, ..., 91. Both remove all colours of a pixel together.
     """
-    check(model, images)
-    answer = VALUES[one_of("value", value, VALUES)]
+    check_inputs(model, images)
+    answer = VALUES[expect_one_of("value", value, VALUES)]
     if maps.shape != (len(images), *images.shape[2:]):
         raise ValueError(f"maps {tuple(maps.shape)} were given, expected {(len(images), *images.shape[2:])}")
     ranks = removal_ranks(maps.to(images.device), order=order, seed=seed).int()
@@ -171,7 +171,7 @@ def aopc(curve: Tensor, *, reference: str = "untouched") -> Tensor:
 
     Source: Samek et al. (2017), equation 12, for the first; the code of P2's authors (B5.3) for the second.
     """
-    one_of("reference", reference, REFERENCES)
+    expect_one_of("reference", reference, REFERENCES)
     if curve.ndim < 1 or curve.shape[-1] < 2:
         raise ValueError(f"a curve {tuple(curve.shape)} was given, expected (..., P + 1) with at least one removal")
     first = curve[..., 0 if reference == "untouched" else 1, None]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nblib.checks import number
-from nblib.methods.common import chunks, seeded
+from nblib.checks import expect_number
+from nblib.engine import chunks, seeded
 
 MOST_STEPS = 1000
 SAFETY = 2  # how many times smaller than the tolerance the estimated error has to be
@@ -66,8 +66,8 @@ def impute(
     or in float64 if the images are or the tolerance is below 1e-4.
     """
     _check(images, keep)
-    number("noise", noise, 0)
-    number("tolerance", tolerance, 1e-10, 1)
+    expect_number("noise", noise, 0)
+    expect_number("tolerance", tolerance, 1e-10, 1)
     double = images.dtype == torch.float64 or tolerance < SINGLE_PRECISION
     precision = torch.float64 if double else torch.float32
     if chunk_size is None and images.device.type == "cpu":

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nblib.checks import number, whole
-from nblib.methods.maps import to_patches
-from nblib.metrics.common import as_given, ranks
+from nblib.checks import expect_int, expect_number
+from nblib.engine import as_given
+from nblib.metrics.maps import to_patches
+from nblib.metrics.ranks import ranks
 
 
 def _checked(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,7 +41,7 @@ def pointing_game(maps: Tensor, masks: Tensor, *, tolerance: int = 0) -> Tensor:
 
     Source: Zhang et al. (2018), where the tolerance is 15 pixels; there ties are not considered.
     """
-    whole("tolerance", tolerance, 0)
+    expect_int("tolerance", tolerance, 0)
     values, _ = _checked(maps, masks)
     steps = torch.arange(-tolerance, tolerance + 1, device=maps.device)
     disc = (steps.unsqueeze(1) ** 2 + steps**2 <= tolerance**2).float()[None, None]
@@ -179,7 +180,7 @@ def patch_iou(maps: Tensor, masks: Tensor, *, threshold: float = 0.5) -> Tensor:
     Source: P4's "macro IoU" (C4 of its specification; the mask's threshold and the average over images are our
     choices).
     """
-    number("threshold", threshold, 0, 1)
+    expect_number("threshold", threshold, 0, 1)
     values, shares = _on_one_grid(maps, masks)
     chosen, truth = (values >= threshold).flatten(1), (shares >= 0.5).flatten(1)
     both = torch.stack([(chosen & truth).sum(1), (~chosen & ~truth).sum(1)]).double()

@@ -2,7 +2,7 @@
 import torch
 from torch import Tensor
 
-from nblib.metrics.common import as_given
+from nblib.engine import as_given
 
 
 def _magnitudes(values: Tensor) -> Tensor:

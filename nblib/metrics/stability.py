@@ -4,7 +4,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nblib.metrics.common import as_given, ranks
+from nblib.engine import as_given
+from nblib.metrics.ranks import ranks
 
 
 def rank_correlation(a: Tensor, b: Tensor, *, signed: bool = False) -> Tensor:

@@ -1,76 +1,8 @@
 """The networks that are explained: each of them by name, from `build`."""
-from collections.abc import Callable
-from pathlib import Path
+from nblib.models.batch_norm import together
+from nblib.models.building import OURS, build
+from nblib.models.normalisation import IMAGENET, normalised
 
-import torch
-from torch import nn
-
-from nblib.checks import unknown, whole
-from nblib.data.request import data_root
-from nblib.models import b_cos, foreign, resnet, small_vit, weights as files
-
-Maker = Callable[..., nn.Module]
-
-OURS: dict[str, Maker] = {
-    "small_resnet": resnet.small_resnet,
-    "small_b_cos": b_cos.small_b_cos,
-    "small_vit": small_vit.small_vit,
-    **{name: resnet.cifar(name) for name in resnet.CIFAR_BLOCKS},
-}
-
-OTHERS = ("torchvision:NAME", "timm:NAME", "package.module:function")
-
-
-def build(name: str, *, classes: int, size: int, weights: str | Path | None = None, seed: int = 0) -> nn.Module:
-    """Return a network in evaluation mode, images (N, 3, H, W) in [0, 1] -> logits (N, K).
-
-    It normalises inside, so that a black image is 0.0; the names of its layers are those of the network itself. The
-    random generator of the caller is left alone.
-
-    Args:
-        name: one of `OURS`; "torchvision:NAME" or "timm:NAME", a classifier of these libraries; or
-            "package.module:function", a reader's own, which is called as `function(classes=..., size=...)` and used as
-            it is: it has to take images in [0, 1].
-        classes: K, 2 or more.
-        size: H and W in pixels; only some networks, such as ViTs, depend on it.
-        weights: None for random ones; "default" for the published ones; or the path of a safetensors file with exactly
-            the tensors of this network. Published ImageNet weights serve any K: a last layer of another number
-            of classes keeps its random weights. The CIFAR ResNets' are looked for in cifar10_resnet below `NBLIB_DATA`,
-            or below data in the checkout.
-        seed: decides the random weights.
-
-    Raises:
-        ValueError: a name that is unknown, with the nearest ones; classes or size out of range; a file of weights
-            that is absent, truncated or another network's.
-        RuntimeError: published weights that could not be fetched, with the file and where to put it by hand.
-    """
-    classes, size = whole("classes", classes, 2), whole("size", size, 1)
-    if not isinstance(name, str):
-        raise ValueError(f"name={name!r} was given, expected the name of a model")
-    kind, _, rest = name.partition(":")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the GPUs' generators too
-        if name in OURS:
-            model = OURS[name](classes=classes, size=size)
-        elif kind in foreign.LIBRARIES and rest:
-            model = foreign.LIBRARIES[kind](rest, classes=classes, size=size, published=weights == "default")
-        elif rest:
-            model = foreign.own(name, classes=classes, size=size)
-        else:
-            raise ValueError(unknown("model", name, [*OURS, *OTHERS]))
-    if weights == "default" and kind not in foreign.LIBRARIES:
-        weights = _published(name)
-    if weights not in (None, "default"):
-        files.put(model, files.read(weights)[0], weights)
-    return model.eval()
-
-
-def _published(name: str) -> Path:
-    """Return where the published weights of one of our networks lie."""
-    if name not in resnet.CIFAR_BLOCKS:
-        raise ValueError(f"weights='default' was given, but no weights are published for {name!r}: give None or a path")
-    folder = data_root(None) / "cifar10_resnet"
-    found = sorted(folder.glob(f"{name}[-.]*"))
-    if not found:
-        raise RuntimeError(f"no published weights of {name}: put {name}*.th or {name}*.safetensors into {folder}")
-    return found[0]
+__all__ = [
+    "build", "IMAGENET", "normalised", "OURS", "together",
+]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import nearest
-from nblib.data.request import data_root
-from nblib.models.inputs import IMAGENET, normalised
+from nblib.data import data_root
+from nblib.models.normalisation import IMAGENET, normalised
 
 AUXILIARY = ("aux", "AuxLogits")  # prefixes of the extra classifiers that some networks have for training only
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nblib.models.inputs import IMAGENET, normalised
+from nblib.models.normalisation import IMAGENET, normalised
 
 CIFAR_BLOCKS = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9}  # residual blocks in each of three stages
 

@@ -2,7 +2,7 @@
 import torch
 from torch import Tensor, nn
 
-from nblib.models.inputs import IMAGENET, normalised
+from nblib.models.normalisation import IMAGENET, normalised
 from nblib.models.resnet import Block as ResidualBlock
 
 

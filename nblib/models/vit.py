@@ -7,7 +7,7 @@ import torch.autograd.forward_ad as forward
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nblib.models.inputs import has_own_forward, normalise
+from nblib.models.normalisation import has_own_forward, normalise
 
 Step = Callable[[Tensor], Tensor]
 

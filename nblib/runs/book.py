@@ -10,8 +10,8 @@ import nbformat
 import yaml
 
 from nblib import store
-from nblib.environment import BIN
 from nblib.runs import chapters, pages, parameters, vendor
+from nblib.runs.environment import BIN
 from nblib.runs.parameters import BOOK, Refused, WorkFailed
 
 BUILD = store.ROOT / "_build"

@@ -68,7 +68,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _data(given: argparse.Namespace) -> int:
-    from nblib.data import sources
+    from nblib.data.files import sources
 
     try:
         if given.action == "list":

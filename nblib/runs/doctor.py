@@ -78,7 +78,7 @@ def _gpu() -> tuple[bool, str]:
 
 
 def _data() -> tuple[bool, str]:
-    from nblib.data import sources
+    from nblib.data.files import sources
 
     root = os.environ.get("NBLIB_DATA")
     if not root:

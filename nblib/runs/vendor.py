@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from nblib.environment import BIN, ROOT
+from nblib.runs.environment import BIN, ROOT
 
 TARGET = ROOT / "book/_static/vendor"
 

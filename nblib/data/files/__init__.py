@@ -1,0 +1,1 @@
+"""Images that lie in files: folders, published sets, downloads."""

@@ -1,0 +1,162 @@
+"""A network in two halves: up to a layer, and from that layer's output to a logit."""
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from nblib.checks import expect_int
+from nblib.engine.rows import chunks, logits_of
+from nblib.hooks import capture, edit
+
+VALUES_AT_ONCE = 2**22  # of a layer's activations in one pass of the second half: 16 MB in single precision
+VALUES_AT_ONCE_ON_ACCELERATORS = 2**26
+TOLERANCE = 1e-4  # relative: what two ways of computing a logit may differ by and still count as equal
+ROUNDINGS = 32  # of the largest logit: differences that a sum in another order makes
+
+Head = Callable[[Tensor], Tensor]  # from a layer's output (R, C, h, w) to one class's logit (R,)
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the layer; carries the layer's output."""
+
+
+def refuse_repeated(model: nn.Module, layer: str, image: Tensor) -> None:
+    """Refuse a layer that runs several times in a pass over one image (1, C, H, W): it does not make two halves."""
+    calls = []
+    with torch.no_grad(), edit(model, {layer: lambda tensor: calls.append(tensor) or tensor}):
+        model(image.clone())
+    if len(calls) > 1:
+        raise ValueError(f"layer {layer!r} runs {len(calls)} times in a pass, expected once: name the block around it")
+
+
+@torch.no_grad()
+def nonnegative_output(model: nn.Module, layer: str, rows: Tensor) -> Tensor:
+    """Return a layer's output (R, C, h, w) for rows of pixels (R, ...); what comes after the layer does not run.
+
+    Raises:
+        ValueError: a layer with another shape, or with values that are negative or not finite.
+    """
+
+    def stop(output: Tensor) -> Tensor:
+        raise _Reached(output)
+
+    try:
+        with edit(model, {layer: stop}):
+            model(rows.clone())
+    except _Reached as reached:
+        output = reached.args[0]
+    if output.ndim != 4 or len(output) != len(rows):
+        tokens = "; tokens (N, T, D) have no places to pool over" if output.ndim == 3 else ""
+        raise ValueError(f"layer {layer!r} has shape {tuple(output.shape)}, expected (N, C, h, w){tokens}")
+    if not (output >= 0).all() or not output.isfinite().all():
+        raise ValueError(
+            f"layer {layer!r} has values from {output.min().item():.3g} to {output.max().item():.3g}, expected finite "
+            "ones, none below zero: name a layer after a ReLU"
+        )
+    return output
+
+
+def rows_at_once(values: int, device: torch.device, chunk_size: int | None) -> int:
+    """Return how many rows of so many values one pass of the second half takes."""
+    if chunk_size is not None:
+        return expect_int("chunk_size", chunk_size, 1)
+    return max(1, (VALUES_AT_ONCE if device.type == "cpu" else VALUES_AT_ONCE_ON_ACCELERATORS) // values)
+
+
+def logit_after(
+    model: nn.Module, layer: str, images: Tensor, label: int, *, chunk_size: int | None = None
+) -> tuple[Head, Tensor]:
+    r"""The rest of a network: one logit as a function of what a layer puts out, :math:`f(A)=h(A)_c`.
+
+    What lies before the layer still runs in each pass, but on one small black image, and its result is thrown away: an
+    eighth of each side, or the whole size where the network wants that.
+
+    Args:
+        model: in evaluation mode.
+        layer: the layer, which must cut the network: all that comes after depends on its output alone.
+        images: a few, (N, C, H, W), on which that is tried.
+        label: c, from 0 to K − 1.
+        chunk_size: rows in one pass; None goes by the activations' size.
+
+    Returns:
+        The function, from (R, C, h, w) to (R,), and the layer's output for the images, (N, C, h, w).
+
+    Raises:
+        ValueError: no such class, or a layer that does not cut the network.
+    """
+    outputs, expected = [], []
+    with torch.no_grad():
+        for _, index in chunks(images, 1, chunk_size):
+            with capture(model, layer) as seen:
+                expected.append(logits_of(model, images[index]))
+            outputs.append(seen[layer])
+        output, logits = torch.cat(outputs), torch.cat(expected)
+        label = label.item() if isinstance(label, Tensor) and label.numel() == 1 else label
+        expect_int("label", label, 0, logits.shape[1] - 1)
+        black = torch.zeros_like(images[:1]) if images.any() else torch.ones_like(images[:1])  # another image
+        rests = [_rest(model, layer, before, chunk_size) for before in (black[:, :, ::8, ::8], black)]
+        rest = next((rest for rest in rests if _same(functools.partial(rest, output), logits)), None)
+    if rest is None:
+        raise ValueError(
+            f"layer {layer!r} does not cut {type(model).__name__} in two: with another image before it, the same "
+            "output gives other logits, or none; name a layer around which nothing flows, such as a whole block"
+        )
+    return lambda rows: rest(rows)[:, label], output
+
+
+def _rest(model: nn.Module, layer: str, black: Tensor, chunk_size: int | None) -> Callable[[Tensor], Tensor]:
+    """Return the network after a layer, from (R, C, h, w) to logits (R, K); before it goes a black image."""
+
+    def piece(rows: Tensor) -> Tensor:
+        with edit(model, {layer: lambda _: rows.clone()}):  # a copy: the network may go on with an operation in place
+            return model(black.clone())
+
+    def rest(rows: Tensor) -> Tensor:
+        size = rows_at_once(rows[0].numel(), rows.device, chunk_size)
+        return torch.cat([piece(part) for part in rows.split(size)])
+
+    return rest
+
+
+def _same(compute: Callable[[], Tensor], expected: Tensor) -> bool:
+    """Say whether what is computed equals what is expected, up to rounding; no, where the network cannot run so."""
+    try:
+        got = compute()
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, AssertionError):  # what networks raise on a size that they do not take
+        return False
+    if got.shape != expected.shape:
+        return False
+    rounding = ROUNDINGS * torch.finfo(expected.dtype).eps * expected.abs().max()
+    return bool((got - expected).abs().max() <= TOLERANCE * (expected.max() - expected.min()) + rounding)
+
+
+@torch.no_grad()
+def pools_first(head: Head, activations: Tensor) -> bool:
+    """Say whether a head begins by averaging over all places, so that it can be given their means, (R, C, 1, 1).
+
+    Tried on the activations (R, C, h, w), which should be varied.
+    """
+    means = activations.mean((2, 3), keepdim=True)
+    return _same(functools.partial(head, means), head(activations))
+
+
+def slope_if_affine(head: Head, activations: Tensor) -> Tensor | None:
+    r"""The slope of an affine head, as average pooling with a linear layer is, :math:`f(A)=b+\langle g,A\rangle`.
+
+    Args:
+        head: from (R, C, h, w) to (R,).
+        activations: (R, C, h, w), where it is tried; they should be varied.
+
+    Returns:
+        g, (C, h, w), the gradient at the first activation, if that predicts all of them; None if not.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        at = activations[:1].clone().requires_grad_()
+        value = head(at)
+        slope = torch.autograd.grad(value.sum(), at)[0][0]
+    with torch.no_grad():
+        predicted = value.detach() + ((activations - at) * slope).sum((1, 2, 3))
+        return slope if _same(lambda: predicted, head(activations)) else None

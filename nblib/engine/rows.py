@@ -1,0 +1,89 @@
+"""Rows that fit in memory, and the loop over them that all gradient methods share."""
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from nblib.checks import expect_int
+from nblib.engine.inputs import check_inputs
+from nblib.targets import Target, class_logit, evaluate
+
+PIXELS_AT_ONCE = 2**16  # on a CPU, 64 rows of 32 x 32: more rows leave the caches and are slower
+FEWEST_ROWS = 4  # one row of 224 x 224 at a time was a third slower
+PIXELS_AT_ONCE_ON_ACCELERATORS = 2**21  # 41 rows of 224 x 224: a ResNet-50 with its graph stays under 8 GB
+
+
+def chunks(images: Tensor, steps: int, chunk_size: int | None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut the `steps` × N rows of a computation into pieces; yield the step and the image of each row, (R,) each.
+
+    All images of one step come before the next step. A piece has `chunk_size` rows; None takes as many as hold
+    `PIXELS_AT_ONCE` pixels, and on a GPU more.
+    """
+    if chunk_size is None:
+        pixels = PIXELS_AT_ONCE if images.device.type == "cpu" else PIXELS_AT_ONCE_ON_ACCELERATORS
+        chunk_size = max(FEWEST_ROWS, pixels // images[0, 0].numel())
+    expect_int("chunk_size", chunk_size, 1)
+    rows = torch.arange(steps * len(images), device=images.device)
+    for piece in rows.split(chunk_size):
+        yield piece // len(images), piece % len(images)
+
+
+def logits_of(model: nn.Module, rows: Tensor) -> Tensor:
+    """Return the model's logits (R, K) for rows (R, C, H, W), or say that it gave something else."""
+    logits = model(rows.clone())  # a copy: the network may begin with an operation in place
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(rows):
+        given = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"{type(model).__name__} returned {given}, expected logits ({len(rows)}, K)")
+    return logits
+
+
+def predicted(model: nn.Module, images: Tensor, *, chunk_size: int | None = None) -> Tensor:
+    """Return the class that the model predicts for each image, (N,) whole numbers."""
+    with torch.no_grad():
+        return torch.cat([logits_of(model, images[i]).argmax(1) for _, i in chunks(images, 1, chunk_size)])
+
+
+def explained(
+    model: nn.Module,
+    images: Tensor,
+    target: Target | None,
+    chunk_size: int | None,
+    default: Callable[[Tensor], Target] = class_logit,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Check the input; return the scalar that is explained, as a function of logits (R, K) and images' numbers (R,).
+
+    Where `target` is None, it is `default` of the class predicted at x, which stays the same at every other point.
+    """
+    check_inputs(model, images)
+    if target is None:
+        labels = predicted(model, images, chunk_size=chunk_size)
+        return lambda logits, index: default(labels[index])(logits)
+    if not callable(target):
+        raise ValueError(f"target {target!r} was given, expected a function of logits, such as class_logit({target!r})")
+    return lambda logits, index: evaluate(target, logits, index, len(images))
+
+
+def weighted_gradient(
+    model: nn.Module,
+    images: Tensor,
+    points: Callable[[Tensor, Tensor], tuple[Tensor, Tensor | float]],
+    steps: int,
+    *,
+    target: Target | None,
+    chunk_size: int | None,
+) -> Tensor:
+    r"""Return :math:`\sum_s w_s\odot\nabla f(x_s)` for each image, (N, C, H, W): the engine of all gradient methods.
+
+    `points(step, image)` gives, for (R,) steps and (R,) images' numbers, the rows :math:`x_s`, (R, C, H, W), and their
+    weights, broadcastable to them. Only the gradient with respect to the rows is computed.
+    """
+    value = explained(model, images, target, chunk_size)
+    with torch.inference_mode(False), torch.enable_grad():
+        total = torch.zeros(images.shape, dtype=images.dtype, device=images.device)
+        for step, image in chunks(images, steps, chunk_size):
+            rows, weights = points(step, image)
+            rows = rows.detach().requires_grad_()
+            scalars = value(logits_of(model, rows), image)
+            gradient = torch.autograd.grad(scalars.sum(), rows)[0]
+            total.index_add_(0, image, (weights * gradient).detach())
+    return total

@@ -1,0 +1,212 @@
+"""Images in batches that fit into memory, with what every score of neuron paths needs: checked input, clean neurons."""
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nblib import store
+from nblib.checks import expect_int, expect_one_of, quoted
+from nblib.engine import (
+    FEWEST_ROWS,
+    PIXELS_AT_ONCE_ON_ACCELERATORS,
+    check_inputs,
+    frozen,
+    logits_of,
+    precise,
+    quadrature_rule,
+)
+from nblib.hooks import capture, edit
+from nblib.models.vit import has_vit_parts, vit_parts
+from nblib.targets import class_logit, class_probability
+
+PIXELS_AT_ONCE = 2**18  # on a CPU: products of fewer rows at a time repeat the weights' way through the caches
+TOKENS = ("cls", "patches", "all")
+MEAN_POOLED = "tokens='cls' was given, but {} does not read its logits from a class token: expected 'patches' or 'all'"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images, and what scores of paths through them need; τ tokens are looked at, n neurons are in a layer.
+
+    Attributes:
+        model: in evaluation mode, its weights frozen.
+        images: (N, C, H, W).
+        labels: (N,).
+        layers: the layers of a path, in the order in which they run.
+        clean: the neurons of each layer on the unedited images, (N, τ, n).
+        tokens: which tokens are looked at.
+        points: where on the way from 0 to 1 the slopes are taken, (m,).
+        weights: of these points, (m,).
+        rows: how many rows go through the network in one pass.
+    """
+
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    layers: tuple[str, ...]
+    clean: tuple[Tensor, ...]
+    tokens: slice
+    points: Tensor
+    weights: Tensor
+    rows: int
+
+    def pieces(self, paths: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the path and the step of each row, (R,) each, for all steps of so many paths, in even pieces."""
+        steps = len(self.points)
+        passes = -(-paths * steps // self.rows)  # rounded up
+        for piece in torch.arange(paths * steps, device=self.images.device).tensor_split(passes):
+            yield piece // steps, piece % steps
+
+    def zeros(self, *shape: int) -> Tensor:
+        """Return zeros in which sums are formed: single precision at least, also where the model computes in half."""
+        return torch.zeros(shape, device=self.images.device, dtype=precise(self.images).dtype)
+
+    def probability(self, logits: Tensor, image: Tensor) -> Tensor:
+        """Return the probability of the label of each row's image, (R,)."""
+        return class_probability(self.labels[image])(precise(logits))
+
+    def only(self, number: int) -> "Batch":
+        """Return the batch with only one of its layers."""
+        return dataclasses.replace(self, layers=(self.layers[number],), clean=(self.clean[number],))
+
+
+def by_batches(
+    function: Callable[..., object],
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor | int,
+    layers: Sequence[str],
+    *extra: Tensor,
+    steps: int,
+    quadrature: str,
+    tokens: str,
+    chunk_size: int | None,
+    paths: int = 1,
+) -> list:
+    """Check the input; return `function(batch, *extra of its images)` for batches of images that fit into memory.
+
+    All steps of `paths` paths an image are to fit into one pass of `chunk_size` rows, as far as they do for one image.
+    """
+    check_inputs(model, images)
+    layers = _layer_names(layers)
+    points, weights = (t.to(precise(images[:0])) for t in quadrature_rule(quadrature, steps))
+    rows = _rows_in_a_pass(images, chunk_size)
+    images, results = images.detach(), []
+    with torch.inference_mode(False), torch.enable_grad(), frozen(model):
+        where = token_slice(model, tokens)
+        for first in range(0, len(images), per_batch := max(1, rows // (steps * paths))):
+            part = slice(first, first + per_batch)
+            some = images[part].clone()
+            clean, classes = _clean(model, some, layers, where, rows)
+            if first == 0:
+                labels = _labels(labels, images, classes)
+                _refuse_unread(model, some[:1], layers, tokens)
+            batch = Batch(model, some, labels[part], layers, clean, where, points, weights, rows)
+            results.append(function(batch, *(tensor[part] for tensor in extra)))
+    return results
+
+
+def neuron_sets(model: nn.Module, images: Tensor, neurons: Tensor, *, shared: bool = False) -> Tensor:
+    """Check the input; return neurons given as (N, L), (N, L, k) or, where `shared`, (1, L, k), as (N, L, k)."""
+    check_inputs(model, images)
+    fits = isinstance(neurons, Tensor) and not neurons.is_floating_point() and neurons.dtype != torch.bool
+    fits = fits and neurons.ndim in (2, 3) and (shared or neurons.numel()) and (
+        len(neurons) == len(images) or (shared and neurons.ndim == 3 and len(neurons) == 1))
+    if not fits:
+        given = f"{neurons.dtype} {tuple(neurons.shape)}" if isinstance(neurons, Tensor) else type(neurons).__name__
+        raise ValueError(f"neurons of {given} were given, expected whole numbers ({len(images)}, L) or "
+                         f"({len(images)}, L, k)" + (", or (1, L, k) for all images" if shared else ""))
+    sets = neurons if neurons.ndim == 3 else neurons[:, :, None]
+    return sets.expand(len(images), -1, -1).to(images.device, torch.long)
+
+
+def refuse_outside(batch: Batch, sets: Tensor) -> None:
+    """Refuse neurons (N, L, k) that are not in the layers."""
+    if sets.shape[1] != len(batch.layers):
+        raise ValueError(f"neurons of {sets.shape[1]} layers were given for {len(batch.layers)} layers")
+    for layer, clean, chosen in zip(batch.layers, batch.clean, sets.unbind(1)):
+        for value in chosen.aminmax() if chosen.numel() else ():
+            expect_int(f"neuron of {layer!r}", int(value), 0, clean.shape[2] - 1)
+
+
+def _layer_names(layers: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers as a tuple, one or more, each of them once."""
+    layers = (layers,) if isinstance(layers, str) else tuple(layers)
+    if not layers or len(set(layers)) < len(layers):
+        raise ValueError(f"layers {list(layers)} were given, expected one or more, each of them once")
+    return layers
+
+
+def _rows_in_a_pass(images: Tensor, chunk_size: int | None) -> int:
+    """Return `chunk_size`, or for None as many rows as hold a fixed number of pixels."""
+    if chunk_size is not None:
+        return expect_int("chunk_size", chunk_size, 1)
+    pixels = PIXELS_AT_ONCE if images.device.type == "cpu" else PIXELS_AT_ONCE_ON_ACCELERATORS
+    return max(FEWEST_ROWS, pixels // images[0, 0].numel())
+
+
+def token_slice(model: nn.Module, tokens: str) -> slice:
+    """Return which tokens are meant, and refuse class tokens from which no logit is read."""
+    expect_one_of("tokens", tokens, TOKENS)
+    parts = vit_parts(model) if has_vit_parts(model) else None
+    prefix = parts.prefix if parts is not None else getattr(model, "num_prefix_tokens", 1)
+    if tokens == "cls" and not (parts.reads_class_token if parts is not None else prefix):
+        raise ValueError(MEAN_POOLED.format(type(model).__name__))
+    return {"cls": slice(0, 1), "patches": slice(prefix, None), "all": slice(None)}[tokens]
+
+
+def _labels(labels: Tensor | int, images: Tensor, classes: int) -> Tensor:
+    """Return the labels (N,) of images, if the model has such classes."""
+    class_logit(labels)(images.new_zeros(1, classes).expand(len(images), -1))  # says what is wrong with them
+    return torch.as_tensor(labels, device=images.device).long().expand(len(images))
+
+
+def _clean(model: nn.Module, images: Tensor, layers: tuple[str, ...], tokens: slice,
+           rows: int) -> tuple[tuple[Tensor, ...], int]:
+    """Return the neurons (N, τ, n) of each layer in the tokens that are looked at, unedited, and the number of classes.
+
+    Refuses layers that are no neurons of tokens, and those that do not run once each, in the order given.
+    """
+    found: list[dict[str, Tensor]] = []
+
+    def note(layer: str, neurons: Tensor) -> Tensor:
+        if neurons.ndim != 3 or len(neurons) != len(some) or not neurons[:, tokens].numel():
+            raise ValueError(f"layer {layer!r} gives {tuple(neurons.shape)} for {len(some)} images, expected "
+                             "(images, tokens, neurons) with some of the tokens that are looked at")
+        if layer in found[-1]:
+            raise ValueError(f"layer {layer!r} runs more than once in a forward pass, expected one that runs once")
+        found[-1][layer] = neurons[:, tokens].clone()
+        return neurons
+
+    with torch.no_grad(), edit(model, {layer: lambda t, layer=layer: note(layer, t) for layer in layers}):
+        for some in images.split(rows):
+            found.append({})
+            logits = logits_of(model, some)
+    if tuple(found[0]) != layers and len(found[0]) == len(layers):
+        raise ValueError(f"layers {quoted(layers)} were given, they run in another order: {quoted(found[0])}")
+    return tuple(torch.cat([piece[layer] for piece in found]) for layer in layers), logits.shape[1]
+
+
+def drawn(purpose: str, seed: int, numbers: Tensor, clean: Sequence[Tensor]) -> list[Tensor]:
+    """Return uniform random values (N, n) a layer, for images by their numbers, so that batches do not matter.
+
+    Draws for different purposes have nothing to do with each other.
+    """
+    rows = []
+    for number in numbers.tolist():
+        generator = torch.Generator().manual_seed(int(store.key(purpose, seed, number), 16) >> 1)
+        rows.append([torch.rand(layer.shape[2], generator=generator) for layer in clean])
+    return [torch.stack(layer).to(clean[0].device) for layer in zip(*rows)]
+
+
+def _refuse_unread(model: nn.Module, image: Tensor, layers: tuple[str, ...], tokens: str) -> None:
+    """Refuse class tokens of an unknown model if only the other tokens of the last layer reach the logits."""
+    if tokens != "cls" or has_vit_parts(model):
+        return
+    with capture(model, layers[-1:]) as tensors:
+        logits = logits_of(model, image.clone().requires_grad_())
+    reach = torch.autograd.grad(precise(logits).square().sum(), tensors[layers[-1]], materialize_grads=True)[0][0]
+    if reach.any() and not reach[0].any():
+        raise ValueError(MEAN_POOLED.format(type(model).__name__))

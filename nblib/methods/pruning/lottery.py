@@ -1,0 +1,211 @@
+"""Pruning by magnitude with rewinding: lottery tickets as P2's text describes them, and as its authors' code has them.
+
+A ticket is a copy of the first, untrained network in which some weights are zero, trained. Rewinding is to start from
+that copy anew, so that nothing of an earlier round can come along. What tickets have to be compared with is in
+`nblib.methods.pruning.controls`.
+"""
+import contextlib
+import copy
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy
+import torch
+from torch import nn
+
+from nblib.checks import expect_int, expect_number, expect_one_of
+from nblib.methods.pruning.masks import (
+    SCOPES,
+    Hold,
+    Mask,
+    kept_of,
+    magnitude_mask,
+    not_finite,
+    parameters_of,
+    prunable,
+    sparsity_of,
+)
+
+Fit = Callable[..., object]
+
+
+class Ticket(NamedTuple):
+    """A network that was pruned and then trained."""
+
+    model: nn.Module
+    """In evaluation mode; removed weights are plain zeros among its parameters."""
+    mask: Mask
+    """From the name of a parameter to a bool tensor of its shape; True is kept."""
+    sparsity: float
+    """The share of the weights of convolutions and linear layers that are exactly zero after training, in [0, 1]."""
+
+
+def lottery_ticket(
+    make_model: Callable[[], nn.Module],
+    fit: Fit,
+    *,
+    sparsities: Sequence[float],
+    procedure: str = "text",
+    scope: str = "global",
+    hold: bool = True,
+    seed: int = 0,
+    refit: Fit | None = None,
+) -> list[Ticket]:
+    r"""Prune a network in rounds: train it, remove the smallest weights, rewind the others to their first values.
+
+    .. math:: \theta_s=\operatorname{train}(M_s\odot\theta_0),\qquad
+              M_s=\text{all of }M_{s'}\text{ but the smallest }|\theta_{s'}|,\qquad s'\text{ the level before }s
+
+    "text" rewinds everything to :math:`\theta_0` bit for bit: weights, biases, and the norms' scales, shifts and
+    running statistics. Exactly round(s N) weights are zero during training and after it.
+
+    "published" does what the authors' code does. It prunes every parameter with "weight" in its name, thus the norms'
+    scales too, each tensor for itself: what lies below a percentile of the magnitudes that are not zero. Removed
+    weights are free to grow again; they then count in the next percentile, though their mask stays zero. Biases are
+    rewound only once: the code hands the stored first biases themselves to the network, training changes both, and
+    later there is nothing left to go back to. Running statistics are never reset. The step from s' to s removes
+    :math:`(s-s')/(1-s')` of what is not zero: the code's 20 % a round, on its ladder :math:`1-0.8^{\text{round}}`.
+
+    Args:
+        make_model: gives the untrained network; called once, without arguments.
+        fit: called as `fit(model, after_step=function)`. It trains the model in place, by a fresh optimiser, and calls
+            `function(model)` or `function()` after each of its steps. What it returns is dropped.
+        sparsities: the levels s, ascending, in [0, 1). The unpruned network is always trained, since the first mask
+            needs it, and returned where 0.0 is among them.
+        procedure: "text" or "published".
+        scope: of the text's masks, as in `magnitude_mask`; the published ones are by tensor.
+        hold: for the text: False leaves the zeros to the optimiser, and most of them grow again.
+        seed: of PyTorch's CPU generator while `make_model` draws, and again in each training; `nblib.models.build` and
+            `nblib.training.fit` take seeds of their own. The caller's generator is left as it was.
+        refit: trains the pruned networks, where that differs from `fit`. The authors' scheduler goes on moving the
+            first optimiser: the unpruned network has a cosine, and all others a constant learning rate.
+
+    Returns:
+        One `Ticket(model, mask, sparsity)` for each level, in their order; the models share no memory. The sparsity is
+        measured after training, and lies below the level where nothing holds the zeros.
+
+    Raises:
+        ValueError: levels out of range or order; an unknown procedure or scope; a `make_model` that gives no network,
+            or one without weights to prune.
+        RuntimeError: as in `train_ticket`.
+
+    Source: P2, section 3.1, after Frankle and Carbin (2019); B1.1 of the specification for the text, B2 for the code.
+    As there, the percentile is numpy's, interpolated, and a weight that equals it is kept.
+    """
+    levels = checked_levels(sparsities)
+    text = expect_one_of("procedure", procedure, ("text", "published")) == "text"
+    expect_one_of("scope", scope, SCOPES)
+    start = first_network(make_model, seed)
+    names = prunable(start) if text else [name for name, _ in start.named_parameters() if "weight" in name]
+    kept = {name: torch.ones_like(start.get_parameter(name), dtype=torch.bool) for name in names}
+    tickets = [train_ticket(start, kept, fit, seed=seed)]
+    for before, level in itertools.pairwise([0.0, *(level for level in levels if level > 0)]):
+        last = tickets[-1]
+        if text:
+            rewound, mask = start, magnitude_mask(last.model, level, scope=scope, within=last.mask)
+        else:
+            rewound = _partly_rewound(start, last.model, biases=before == 0)
+            mask = _percentile_mask(last, (level - before) / (1 - before))
+        tickets.append(train_ticket(rewound, mask, refit or fit, hold=hold and text, seed=seed))
+    return tickets if levels[0] == 0 else tickets[1:]
+
+
+def train_ticket(model: nn.Module, mask: Mask, fit: Fit, *, hold: bool = True, seed: int = 0) -> Ticket:
+    """Train a copy of a network in which the weights outside a mask are zero.
+
+    Args:
+        model: where training starts; it is left as it is.
+        mask: from the name of a parameter to a bool tensor of its shape; True is kept.
+        fit: as in `lottery_ticket`.
+        hold: True keeps the removed weights at zero during training; False lets them grow again.
+        seed: of PyTorch's CPU generator during training.
+
+    Raises:
+        KeyError: a parameter that the model lacks.
+        ValueError: a mask of another shape or type.
+        RuntimeError: a training that ends with NaN or infinite weights, or a `fit` that did not hold the zeros.
+
+    Warns:
+        UserWarning: where `fit` left every parameter as it was.
+    """
+    model = copy.deepcopy(model)
+    back_to_zero = Hold(model, mask)
+    back_to_zero()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    with _drawing_from(seed):
+        fit(model, after_step=back_to_zero if hold else let_grow)
+    model.eval().zero_grad()
+    if bad := not_finite(dict(model.named_parameters())):
+        raise RuntimeError(f"training left {bad!r} with values that are not finite: try a lower learning rate")
+    if all(torch.equal(old, new.to(old)) for old, new in zip(before, model.parameters(), strict=True)):
+        warnings.warn("fit left every parameter as it was, expected it to train the model in place", stacklevel=3)
+    weights = parameters_of(model, mask)
+    grown = sum(int(weight[~kept_of(mask, name, weight)].count_nonzero()) for name, weight in weights.items())
+    if hold and grown:
+        raise RuntimeError(f"{grown} removed weights are not zero after training, expected fit to call "
+                           "after_step(model) after each step of its optimiser")
+    return Ticket(model, mask, sparsity_of(model))
+
+
+def first_network(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Return a network of the caller's making, its weights from `seed` as far as PyTorch draws them.
+
+    Raises:
+        ValueError: where `make_model` gives something else, or a network without weights to prune.
+    """
+    with _drawing_from(seed):
+        model = make_model()
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"make_model returned {type(model).__name__}, expected an nn.Module")
+    prunable(model)
+    return model
+
+
+def let_grow(model: nn.Module | None = None) -> None:
+    """Leave the weights as the optimiser made them: `after_step` where nothing is held."""
+
+
+def checked_levels(sparsities: Sequence[float]) -> list[float]:
+    """Return the levels.
+
+    Raises:
+        ValueError: none at all; levels that do not ascend; one outside [0, 1), since a network has to be left.
+    """
+    if not isinstance(sparsities, Iterable):
+        raise ValueError(f"sparsities={sparsities!r} was given, expected a list, such as [0.0, 0.2]")
+    levels = [expect_number("sparsity", level, 0, 1) for level in sparsities]
+    ascending = all(low < high for low, high in itertools.pairwise(levels))
+    if not levels or not ascending or levels[-1] == 1:
+        raise ValueError(f"sparsities={levels} were given, expected one or more, ascending, from 0 to below 1")
+    return levels
+
+
+@torch.no_grad()
+def _partly_rewound(start: nn.Module, trained: nn.Module, *, biases: bool) -> nn.Module:
+    """Return a copy of the trained network with its first weights; with its first biases, or as they are now."""
+    model, first = copy.deepcopy(trained), dict(start.named_parameters())
+    for name, parameter in model.named_parameters():
+        if "weight" in name or (biases and "bias" in name):
+            parameter.copy_(first[name])
+    return model
+
+
+def _percentile_mask(ticket: Ticket, share: float) -> Mask:
+    """Return the published mask: of each tensor also remove what lies below the percentile of its non-zero values."""
+    mask = {}
+    for name, weight in parameters_of(ticket.model, ticket.mask).items():
+        size = weight.detach().abs().double()
+        nonzero = size[size > 0].cpu().numpy()
+        threshold = float(numpy.percentile(nonzero, 100 * share)) if len(nonzero) else 0.0
+        mask[name] = kept_of(ticket.mask, name, weight) & (size >= threshold)
+    return mask
+
+
+@contextlib.contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Seed PyTorch's CPU generator for the block, and leave the caller's as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(expect_int("seed", seed, 0))
+        yield

@@ -1,0 +1,133 @@
+"""Tickets that are trained once and then kept, so that chapters share them and an interrupted ladder goes on."""
+import copy
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from nblib import store
+from nblib.checks import expect_one_of
+from nblib.data import Images
+from nblib.methods.pruning.controls import fine_tuned, one_shot, random_tickets, retrained
+from nblib.methods.pruning.lottery import Fit, Ticket, checked_levels, lottery_ticket
+from nblib.methods.pruning.masks import sparsity_of
+from nblib.models import build
+from nblib.models import weights as files
+from nblib.training import fit, sources_of, usable
+
+RECIPES = ("text", "published", "random", "one_shot", "fine_tuned", "retrained")
+PROCEDURES = RECIPES[:2]  # the others are controls, which start from a ladder
+ANOTHER_ORDER = 10_000  # added to the seed where a network is trained again
+
+
+def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe: str = "text",
+                 only: Sequence[float] | None = None, seed: int = 0, **fit_options: object) -> list[Ticket]:
+    """Return the tickets of a recipe, trained by `nblib.training.fit` once and then kept in the store.
+
+    They are found again by the name, the data, the levels, the recipe, the seed, the options, and the source of models,
+    training and pruning. Whoever asks for them while another process trains them, waits. An interrupted ladder goes on
+    where it was.
+
+    Args:
+        name: of the network, as in `nblib.models.build`.
+        data: the training images; their `key` has to change with them.
+        sparsities: the levels of the ladder, ascending, from 0.0 to below 1.
+        recipe: "text" or "published", the procedures of `lottery_ticket`, the second with a constant learning rate for
+            all pruned networks, as its authors' code has it; or a control of `nblib.methods.pruning.controls`:
+            "random" (masks as sparse as the ladder's), "one_shot" and "fine_tuned" (both from the ladder's unpruned
+            network), or "retrained" (that network trained again on the images in another order: one ticket).
+        only: the levels that a control is trained at; None is all. The ladder itself always has all its rounds.
+        seed: of first weights, training and random masks.
+        fit_options: of `fit`, but for seed, checkpoint, loss and after_step.
+
+    Returns:
+        One ticket for each level, on the CPU.
+
+    Raises:
+        ValueError: an unknown recipe or option; levels out of range or order, or not on the ladder; data without a key.
+        RuntimeError: as in `lottery_ticket`.
+    """
+    expect_one_of("recipe", recipe, RECIPES)
+    known = inspect.signature(fit).parameters.keys() - {"model", "data", "seed", "checkpoint", "loss", "after_step"}
+    for option in fit_options:
+        expect_one_of("option of kept_tickets()", option, sorted(known))
+    levels = checked_levels(sparsities)
+    wanted = levels if only is None or recipe in PROCEDURES else checked_levels(only)
+    if levels[0] != 0 or not set(wanted) <= set(levels):
+        raise ValueError(f"levels {wanted} of {levels} were asked for, expected some of a ladder that begins at 0.0")
+    if not data.key:
+        raise ValueError("the data have no key, so what is trained on them cannot be kept: use lottery_ticket()")
+    make = functools.partial(build, name, seed=seed, classes=len(data.classes), size=data[:1].images.shape[-1])
+    path = _path(recipe, make, data, (levels, wanted, {k: v for k, v in fit_options.items() if k != "progress"}))
+    with store.lock(path):
+        if not usable(path):
+            train = _trainer(path, data, {"seed": seed, **fit_options})
+            ladder = functools.partial(kept_tickets, name, data, sparsities=levels, seed=seed, **fit_options)
+            _save(path, _made(recipe, make, train, levels, wanted, ladder, seed))
+        return _load(path, make())
+
+
+def _path(recipe: str, make: functools.partial, data: Images, said: object) -> Path:
+    """Return where tickets lie: the name of the file changes with everything that decides what they are."""
+    name = make.args[0]
+    sources = store.sources("methods/pruning/lottery.py", "methods/pruning/masks.py", "methods/pruning/controls.py")
+    key = store.key(name, make.keywords, data.key, len(data), said, *sources_of(name, make()), *sources)
+    return store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{recipe}-{key}.safetensors"
+
+
+def _trainer(path: Path, data: Images, options: dict) -> Fit:
+    """Return a `fit` whose every round has a checkpoint, so that a ladder begun again runs through what it had."""
+    rounds = itertools.count()
+
+    def train(model: nn.Module, *, after_step: Callable, **other: object) -> None:
+        checkpoint = path.with_suffix(f".{next(rounds)}.training.safetensors")
+        usable(checkpoint)
+        fit(model, data, after_step=after_step, checkpoint=checkpoint, **(options | other))
+
+    return train
+
+
+def _made(recipe: str, make: Callable[[], nn.Module], train: Fit, levels: Sequence[float], wanted: Sequence[float],
+          ladder: Callable[[], list[Ticket]], seed: int) -> list[Ticket]:
+    """Train the tickets of a recipe."""
+    if recipe in PROCEDURES:
+        refit = functools.partial(train, schedule="constant") if recipe == "published" else None
+        return lottery_ticket(make, train, sparsities=list(levels), procedure=recipe, refit=refit, seed=seed)
+    if recipe == "retrained":
+        return [retrained(make, functools.partial(train, seed=seed + ANOTHER_ORDER), seed=seed)]
+    tickets = dict(zip(levels, ladder(), strict=True))
+    if recipe == "random":
+        return random_tickets(make, train, [tickets[level] for level in wanted], seed=seed)
+    if recipe == "one_shot":
+        return one_shot(make, train, tickets[0.0], sparsities=wanted, seed=seed)
+    return fine_tuned(train, tickets[0.0], sparsities=wanted, seed=seed)
+
+
+def _save(path: Path, tickets: Sequence[Ticket]) -> None:
+    """Write all networks and masks to one file, and remove what the trainings left for going on."""
+    tensors = {}
+    for number, ticket in enumerate(tickets):
+        tensors |= {f"{number}.model.{name}": tensor for name, tensor in ticket.model.state_dict().items()}
+        tensors |= {f"{number}.mask.{name}": kept for name, kept in ticket.mask.items()}
+    files.write(path, tensors, tickets=len(tickets))
+    for checkpoint in path.parent.glob(f"{path.stem}.*.training.safetensors"):
+        checkpoint.unlink()
+
+
+def _load(path: Path, model: nn.Module) -> list[Ticket]:
+    """Read what `_save` wrote."""
+    tensors, meta = files.read(path)
+    tickets = []
+    for number in range(meta["tickets"]):
+        parts = {"model": {}, "mask": {}}
+        for name, tensor in tensors.items():
+            which, kind, inner = name.split(".", 2)
+            if which == str(number):
+                parts[kind][inner] = tensor
+        network = copy.deepcopy(model)
+        files.put(network, parts["model"], path)
+        tickets.append(Ticket(network, parts["mask"], sparsity_of(network)))
+    return tickets

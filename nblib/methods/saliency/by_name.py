@@ -1,0 +1,140 @@
+"""The door to all saliency methods: one call, the methods by name, what they cost and how far their sums are off."""
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from nblib.checks import expect_one_of
+from nblib.engine import baseline_for, chunks, explained, logits_of, options_of
+from nblib.methods.saliency.b_cos import b_cos
+from nblib.methods.saliency.class_activation import grad_cam, grad_cam_plus_plus
+from nblib.methods.saliency.gradients import (
+    gradient,
+    gradient_shap,
+    guided_backprop,
+    input_gradient,
+    integrated_gradients,
+    smooth_gradient,
+)
+from nblib.methods.saliency.perturbation import occlusion, rise, window_spans
+from nblib.targets import Target
+
+METHODS: dict[str, Callable[..., Tensor]] = {
+    "gradient": gradient,
+    "integrated_gradients": integrated_gradients,
+    "smooth_gradient": smooth_gradient,
+    "input_gradient": input_gradient,
+    "guided_backprop": guided_backprop,
+    "grad_cam": grad_cam,
+    "grad_cam_plus_plus": grad_cam_plus_plus,
+    "occlusion": occlusion,
+    "rise": rise,
+    "gradient_shap": gradient_shap,
+    "b_cos": b_cos,
+}
+
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sum": lambda maps: maps.sum(1),
+    "sum_abs": lambda maps: maps.abs().sum(1),
+    "max_abs": lambda maps: maps.abs().amax(1),
+}
+
+
+def saliency(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    method: str,
+    target: Target | None = None,
+    reduce: str | None = "sum",
+    **options: object,
+) -> Tensor:
+    r"""How much each pixel matters to what the network says of its image, by the method named.
+
+    Args:
+        model: in evaluation mode, (N, C, H, W) → logits (N, K). It is left as it was: no hooks, gradients or modes.
+        images: (N, C, H, W), finite, at least one.
+        method: a name in `METHODS`.
+        target: a function of logits (N, K) → (N,), from `nblib.targets`. None explains the class predicted at x, which
+            stays the same at every other point that the method looks at: its logit, or for occlusion and RISE its
+            softmax probability.
+        reduce: over colours: "sum" (signed), "sum_abs", "max_abs", or None for one map a colour.
+        options: those of the method, such as steps, baseline, seed and chunk_size; see its own page.
+
+    Returns:
+        (N, H, W), raw and signed. With `reduce=None` (N, C, H, W), where C is 1 for the methods that see no colours:
+        the class activation maps, occlusion and RISE.
+
+    Raises:
+        ValueError: an unknown method, reduction or option, with the nearest choice; a model in training mode; images
+            that are empty, not finite, or of another shape or type; an option out of range. KeyError: an unknown layer.
+    """
+    function = METHODS[expect_one_of("method", method, METHODS)]
+    if reduce is not None:
+        expect_one_of("reduce", reduce, REDUCTIONS)
+    maps = function(model, images, target=target, **options_of(method, function, options))
+    return maps if reduce is None else REDUCTIONS[reduce](maps)
+
+
+def completeness_gap(
+    maps: Tensor,
+    model: nn.Module,
+    images: Tensor,
+    *,
+    target: Target | None = None,
+    baseline: float | str | Tensor = 0.0,
+    chunk_size: int | None = None,
+) -> Tensor:
+    r"""How far a map's sum is from what it should share out, :math:`\sum S-\big(f(x)-f(x')\big)`.
+
+    Args:
+        maps: (N, H, W) or (N, C, H, W), signed and raw.
+        model: in evaluation mode, (N, C, H, W) → logits (N, K).
+        images: (N, C, H, W), finite.
+        target: the one that `maps` explain; None is the logit of the class predicted at x.
+        baseline: :math:`x'`, the one that `maps` start from.
+        chunk_size: rows in one forward pass; None goes by the images' size.
+
+    Returns:
+        (N,), in target units; near zero for integrated gradients with enough steps.
+
+    Raises:
+        ValueError: maps that do not fit the images, and as `saliency`.
+
+    Source: Sundararajan, Taly and Yan (2017), proposition 1.
+    """
+    value = explained(model, images, target, chunk_size)
+    if maps.ndim not in (3, 4) or (len(maps), *maps.shape[-2:]) != (len(images), *images.shape[-2:]):
+        raise ValueError(f"maps of {tuple(maps.shape)} were given, expected (N, H, W) of images {tuple(images.shape)}")
+    start = baseline_for(images, baseline)
+    with torch.no_grad():
+        share = [value(logits_of(model, images[i]), i) - value(logits_of(model, start[i]), i)
+                 for _, i in chunks(images, 1, chunk_size)]
+    return maps.flatten(1).sum(1) - torch.cat(share)
+
+
+def passes(method: str, size: int | tuple[int, int], **options: object) -> tuple[int, int]:
+    """Count the rows that a method sends forward and backward through the network for one image.
+
+    The one forward pass that finds the predicted class where `target` is None is not counted.
+
+    Args:
+        method: a name in `METHODS`.
+        size: the image's side in pixels, or (H, W).
+        options: those of the method, as for `saliency`; its defaults otherwise.
+
+    Returns:
+        (forward, backward).
+
+    Raises:
+        ValueError: an unknown method or option, or a window that does not fit the size.
+    """
+    chosen = options_of(method, METHODS[expect_one_of("method", method, METHODS)], options)
+    if method == "occlusion":
+        sides = (size, size) if isinstance(size, int) else size
+        down, across = (len(window_spans(side, chosen["window"], chosen["stride"])) for side in sides)
+        return down * across + 1, 0
+    if method == "rise":
+        return chosen["masks"], 0
+    rows = chosen.get("steps", chosen.get("samples", 1))
+    return rows, rows

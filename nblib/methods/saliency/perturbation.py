@@ -1,0 +1,154 @@
+"""Saliency without gradients: hide parts of the image and see what the network loses. Occlusion and RISE, both ours.
+
+captum has `Occlusion`, and the tests hold ours against it: its maps are single precision whatever the images are.
+"""
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nblib.checks import expect_int, expect_number
+from nblib.engine import baseline_for, chunks, explained, logits_of, seeded
+from nblib.targets import Target, class_probability
+
+
+def window_spans(side: int, window: int | float, stride: int | float | None) -> Tensor:
+    """Return which of `side` pixels each window position covers, (positions, side) bool; the last is cut at the border.
+
+    `window` and `stride` are pixels, or, below 1, shares of the side; a stride of None is the window.
+    """
+    size = _pixels("window", window, side)
+    step = size if stride is None else _pixels("stride", stride, side)
+    if step > size:
+        raise ValueError(f"stride={stride!r} is {step} pixels, expected at most the window's {size}: it misses pixels")
+    starts = torch.arange(math.ceil((side - size) / step) + 1).unsqueeze(1) * step
+    pixels = torch.arange(side)
+    return (pixels >= starts) & (pixels < starts + size)
+
+
+def _pixels(name: str, value: int | float, side: int) -> int:
+    """Return a length in pixels, given in pixels or as a share of `side` below 1."""
+    if isinstance(value, float) and 0 < value < 1:
+        return max(1, round(value * side))
+    if expect_int(name, value, 1) > side:
+        raise ValueError(f"{name}={value} was given, expected at most the image's side, {side}")
+    return int(value)
+
+
+def occlusion(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    target: Target | None = None,
+    window: int | float = 8,
+    stride: int | float | None = None,
+    baseline: float | str | Tensor = 0.0,
+    chunk_size: int | None = None,
+) -> Tensor:
+    r"""How much the target drops when a window over the pixel is painted over, averaged over the windows w that cover
+    it.
+
+    .. math:: S_{uv}=\frac1{|\{w\ni(u,v)\}|}\sum_{w\ni(u,v)}\big(f(x)-f(x_{w\to x'})\big)
+
+    Args:
+        model: in evaluation mode, (N, C, H, W) → logits (N, K).
+        images: (N, C, H, W), finite.
+        target: a function of logits; None explains the softmax probability of the class predicted at x.
+        window: the window's side in pixels, or, below 1, as a share of each side of the image.
+        stride: how far the window moves, in the same units and at most the window; None lays windows side by side.
+        baseline: :math:`x'`, what is painted: a number (0.0 is black), "mean" (each image's own mean colour), or a
+            tensor (C, 1, 1), (C, H, W) or (N, C, H, W).
+        chunk_size: rows in one forward pass; None goes by the images' size. Results do not depend on it.
+
+    Returns:
+        (N, 1, H, W), in target units; positive where the pixels were needed.
+
+    Raises:
+        ValueError: as `gradient`, or a window, stride or baseline that does not fit.
+
+    Source: Zeiler and Fergus (2014), section 4.2, there with a grey window; P4 (C5 of its specification). Engine: ours;
+    equal to captum's `Occlusion`.
+    """
+    value = explained(model, images, target, chunk_size, class_probability)
+    paint = baseline_for(images, baseline)
+    down, across = (window_spans(side, window, stride).to(images.device) for side in images.shape[2:])
+    windows = len(down) * len(across)
+
+    def painted(step: Tensor, image: Tensor) -> Tensor:
+        hidden = down[step // len(across)].unsqueeze(2) & across[step % len(across)].unsqueeze(1)  # (R, H, W)
+        return torch.where(hidden.unsqueeze(1), paint[image], images[image])
+
+    with torch.no_grad():
+        whole = torch.cat([value(logits_of(model, images[i]), i) for _, i in chunks(images, 1, chunk_size)])
+        left = [value(logits_of(model, painted(s, i)), i) for s, i in chunks(images, windows, chunk_size)]
+        drop = (whole - torch.cat(left).view(windows, -1)).view(len(down), len(across), -1)
+        down, across = down.to(drop), across.to(drop)
+        total = torch.einsum("ah,abn,bw->nhw", down, drop, across)
+        return (total / torch.outer(down.sum(0), across.sum(0))).unsqueeze(1)
+
+
+def rise(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    target: Target | None = None,
+    masks: int = 6000,
+    cells: int = 8,
+    p: float = 0.1,
+    seed: int = 0,
+    chunk_size: int | None = None,
+) -> Tensor:
+    r"""The mean of random soft masks, each weighted by the target of the image seen through it.
+
+    .. math:: S=\frac1{Mp}\sum_{m}f(x\odot M_m)\,M_m
+
+    A mask is a grid of cells, each on with probability p, enlarged bilinearly to one cell more than the image and cut
+    out at a random shift.
+
+    Args:
+        model: in evaluation mode, (N, C, H, W) → logits (N, K).
+        images: (N, C, H, W), finite.
+        target: a function of logits; None explains the softmax probability of the class predicted at x.
+        masks: M; the error falls as :math:`1/\sqrt M`.
+        cells: the grid's side.
+        p: the probability of a cell to be on, in (0, 1].
+        seed: fixes the masks. All images get the same ones, so that a map does not depend on its batch.
+        chunk_size: rows in one forward pass; None goes by the images' size. Results do not depend on it.
+
+    Returns:
+        (N, 1, H, W), in target units; ≥ 0 for a probability, with a large constant part: before a threshold,
+        `normalize_min_max` is the sensible normalisation.
+
+    Raises:
+        ValueError: as `gradient`, or masks or cells below 1, or p outside (0, 1].
+
+    Source: Petsiuk, Das and Saenko (2018), section 3. The defaults are those of the authors' code (C5
+    of P4's specification); the paper's text has 8,000 masks, 7 cells and p = 0.5. Engine: ours; captum has none.
+    """
+    value = explained(model, images, target, chunk_size, class_probability)
+    expect_int("masks", masks, 1)
+    expect_int("cells", cells, 1)
+    if expect_number("p", p, 0, 1) == 0:
+        raise ValueError("p=0 was given, expected above 0: no cell would ever be seen")
+    height, width = images.shape[2:]
+    cell = torch.tensor([math.ceil(height / cells), math.ceil(width / cells)])
+    generator = seeded(seed)
+    on = (torch.rand(masks, 1, cells, cells, generator=generator) < p).to(images)
+    shift = (torch.rand(masks, 2, generator=generator) * cell).long()  # from 0 to cell - 1
+
+    def soft_masks(first: int, last: int) -> Tensor:  # (last - first, H, W)
+        large = functional.interpolate(on[first:last], size=((cells + 1) * cell).tolist(), mode="bilinear")
+        cuts = [m[0, y : y + height, x : x + width] for m, (y, x) in zip(large, shift[first:last].tolist())]
+        return torch.stack(cuts)
+
+    with torch.no_grad():
+        total = torch.zeros(len(images), height * width, dtype=images.dtype, device=images.device)
+        for step, image in chunks(images, masks, chunk_size):
+            first, last = int(step[0]), int(step[-1]) + 1
+            seen = soft_masks(first, last)
+            logits = logits_of(model, images[image] * seen[step - first].unsqueeze(1))
+            scores = total.new_zeros(len(images), last - first)
+            scores[image, step - first] = value(logits, image)
+            total += scores @ seen.flatten(1)
+        return (total / (masks * p)).view(len(images), 1, height, width)

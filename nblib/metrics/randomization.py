@@ -1,0 +1,50 @@
+"""Weight randomisation: a map that explains a network must change when the network forgets what it has learnt."""
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from nblib.checks import expect_int
+
+
+def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True) -> Iterator[tuple[str, nn.Module]]:
+    """Yield copies of a network whose layers are initialised anew, one after the other from the output down.
+
+    Args:
+        model: any module; it is never changed, nor is the global random state.
+        seed: fixes the new weights; a layer gets the same ones whether `cascading` or not.
+        cascading: True leaves every layer from the output down to the one named randomised; False only that one.
+
+    Yields:
+        (layer, copy) for each module that has parameters of its own, last defined first; parameters of the model itself
+        go under "". A module with `reset_parameters` is reset by it, which returns batch normalisation to its first
+        state, running statistics included; parameters of others are drawn from a normal distribution of their mean and
+        SD.
+
+    Source: Adebayo et al. (2018), the tests by cascading and by independent randomisation. They go by block, we by
+    module.
+    """
+    expect_int("seed", seed, 0)
+    layers = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    current = copy.deepcopy(model)
+    for number, layer in enumerate(reversed(layers)):
+        if not cascading:
+            current = copy.deepcopy(model)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed * len(layers) + number)
+            _initialise(current.get_submodule(layer))
+        yield layer, copy.deepcopy(current)
+
+
+@torch.no_grad()
+def _initialise(module: nn.Module) -> None:
+    """Give a module's own parameters new random values, drawn on the CPU."""
+    device = next(module.parameters(recurse=False)).device
+    if hasattr(module, "reset_parameters"):
+        module.to("cpu").reset_parameters()
+        module.to(device)
+        return
+    for parameter in module.parameters(recurse=False):
+        noise = torch.randn(parameter.shape).to(parameter)
+        parameter.copy_(parameter.mean() + noise * parameter.std(correction=0))

@@ -1,0 +1,8 @@
+"""Training and measuring a classifier, on any device; finished trainings are kept, interrupted ones go on."""
+from nblib.training.fitting import choose_device, evaluate, fit, load, predict, save
+from nblib.training.kept import sources_of, trained, usable
+from nblib.training.optimizers import Ranger
+
+__all__ = [
+    "choose_device", "evaluate", "fit", "load", "predict", "Ranger", "save", "sources_of", "trained", "usable",
+]

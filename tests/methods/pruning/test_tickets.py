@@ -1,0 +1,112 @@
+"""Tickets that are kept: trained once, whole or not at all, and gone on with after an interruption."""
+import functools
+
+import pytest
+import torch
+
+from nblib.data import load
+from nblib.methods.pruning import kept_tickets
+from nblib.methods.pruning import tickets as module
+from nblib.training import fit
+
+LEVELS = [0.0, 0.3, 0.7]
+SHORT = {"epochs": 1, "device": "cpu", "progress": False}
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBLIB_STORE", str(tmp_path))
+    return load("shapes", split="fit", limit=128)
+
+
+@pytest.fixture
+def trainings(monkeypatch) -> list:
+    """The trainings that were really done, each by the number of its epochs."""
+    done = []
+
+    @functools.wraps(fit)
+    def counted(*arguments, checkpoint, **options):
+        before = checkpoint.exists()
+        losses = fit(*arguments, checkpoint=checkpoint, **options)
+        done.append(0 if before else len(losses))
+        return losses
+
+    monkeypatch.setattr(module, "fit", counted)
+    return done
+
+
+def same(first, second) -> bool:
+    pairs = zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs) and all(
+        torch.equal(kept, second.mask[name]) for name, kept in first.mask.items())
+
+
+def test_a_ladder_is_trained_once_and_comes_back_the_same(data, trainings, tmp_path):
+    first = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
+    assert [round(ticket.sparsity, 3) for ticket in first] == LEVELS and trainings == [1, 1, 1]
+    again = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
+    assert len(trainings) == 3 and all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert [ticket.sparsity for ticket in again] == [ticket.sparsity for ticket in first]
+    assert not list(tmp_path.rglob("*.training.safetensors"))
+    assert not any(module.training for ticket in again for module in ticket.model.modules())
+
+
+def test_an_interrupted_ladder_goes_on_where_it_was(data, trainings, monkeypatch, tmp_path):
+    counted, calls = module.fit, []
+
+    @functools.wraps(fit)
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return counted(*arguments, **options)
+
+    monkeypatch.setattr(module, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
+    monkeypatch.setattr(module, "fit", counted)
+    resumed = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
+    assert trainings == [1, 1, 0, 0, 1]  # the first two rounds were read, not trained again
+    monkeypatch.setenv("NBLIB_STORE", str(tmp_path / "afresh"))
+    straight = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
+    assert all(same(a, b) for a, b in zip(resumed, straight, strict=True))
+
+
+def test_controls_start_from_the_ladder(data):
+    ladder = dict(zip(LEVELS, kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)))
+    random, = kept_tickets("small_resnet", data, sparsities=LEVELS, recipe="random", only=[0.7], **SHORT)
+    assert random.sparsity == ladder[0.7].sparsity
+    for name, kept in random.mask.items():
+        assert kept.sum() == ladder[0.7].mask[name].sum()
+    assert not all(torch.equal(kept, ladder[0.7].mask[name]) for name, kept in random.mask.items())
+    shot, = kept_tickets("small_resnet", data, sparsities=LEVELS, recipe="one_shot", only=[0.7], **SHORT)
+    assert round(shot.sparsity, 3) == 0.7 and not same(shot, ladder[0.7])
+    again, = kept_tickets("small_resnet", data, sparsities=LEVELS, recipe="retrained", only=[0.0], **SHORT)
+    assert again.sparsity == 0 and not same(again, ladder[0.0])
+
+
+def test_published_tickets_hold_fewer_zeros_than_they_are_called(data):
+    called = kept_tickets("small_resnet", data, sparsities=LEVELS, recipe="published", **SHORT)
+    assert called[0].sparsity == 0
+    assert called[1].sparsity < 0.3 and called[2].sparsity < 0.7
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ({"recipe": "txt"}, "recipe.*'text'"),
+    ({"epoch": 3}, "epoch.*epochs"),
+    ({"sparsities": [0.1, 0.3]}, "begins at 0.0"),
+    ({"sparsities": [0.0, 0.7, 0.3]}, "ascending"),
+    ({"recipe": "random", "only": [0.5]}, "0.5"),
+    ({"name": "small_resnett"}, "small_resnet"),
+])
+def test_bad_input_is_refused_before_any_training(data, trainings, wrong, message):
+    arguments = {"name": "small_resnet", "sparsities": LEVELS, **SHORT} | wrong
+    with pytest.raises(ValueError, match=message):
+        kept_tickets(arguments.pop("name"), data, **arguments)
+    assert trainings == []
+
+
+def test_data_without_a_key_are_refused(data):
+    data.key = ""
+    with pytest.raises(ValueError, match="key"):
+        kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)

@@ -1,0 +1,59 @@
+"""The commands that need no chapter, and the first steps of a fresh clone."""
+import subprocess
+import sys
+
+import pytest
+
+from nblib.runs import environment
+from nblib.store import ROOT
+
+
+def call(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "nblib", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_doctor_says_that_the_default_run_works():
+    done = call("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "The default run works here" in done.stdout and "FAIL" not in done.stdout
+
+
+def test_the_data_sets_are_listed():
+    done = call("data", "list")
+    assert done.returncode == 0 and "shapes" in done.stdout and "oxford_pets" in done.stdout
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["bild"], "invalid choice: 'bild'"),
+    (["build", "--solution", "opened"], "invalid choice"),
+    (["build", "--jbos", "2"], "--jbos"),
+    (["data", "fetch"], "needs the name of a data set"),
+    (["data", "verify", "oxford_pet"], "oxford_pets"),
+])
+def test_slips_on_the_command_line_are_told(words, expected):
+    done = call(*words)
+    assert done.returncode == 2 and expected in done.stderr and "Traceback" not in done.stderr
+
+
+def test_another_python_is_refused_before_anything_is_made(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "HOME", tmp_path / ".venv")
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1, "final", 0))
+    with pytest.raises(environment.SetUpError, match="3.11 or 3.12 is needed"):
+        environment.enter(["build"])
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_set_up_that_fails_says_what_it_needs(monkeypatch, tmp_path):
+    for name, value in {"HOME": tmp_path / ".venv", "STAMP": tmp_path / ".venv/stamp"}.items():
+        monkeypatch.setattr(environment, name, value)
+    monkeypatch.setattr(environment, "PYTHON", tmp_path / "nowhere/python")
+    with pytest.raises(environment.SetUpError, match="package index.*starts over"):
+        environment.install()
+    assert not (tmp_path / ".venv/stamp").exists(), "a half-made environment must not look ready"
+
+
+def test_the_stamp_follows_pins_and_python(monkeypatch):
+    before = environment.digest()
+    assert environment.ready()
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0) if sys.version_info[1] == 11 else (3, 11, 1, "final", 0))
+    assert environment.digest() != before
