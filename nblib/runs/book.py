@@ -35,7 +35,7 @@ def build(*, profile: str, only: Sequence[str] | None, solutions: str, packed: b
     names = [name for name in parameters.chapters() if not only or name in only]
     for name in only or ():
         parameters.source(name)  # refuses a name that is none
-    table = {name: parameters.check(name, parameters.profile(profile, name)) for name in names}
+    table = {name: parameters.check(name, _values(profile, name)) for name in names}
     if vendor.missing():
         vendor.fetch()
     executed = _execute(table, jobs)
@@ -47,6 +47,16 @@ def build(*, profile: str, only: Sequence[str] | None, solutions: str, packed: b
     if packed:
         say(f"offline copy: {pack(site, BUILD / f'pathways-{profile}.zip').relative_to(store.ROOT)}")
     return site / "index.html"
+
+
+def _values(profile: str, name: str) -> dict[str, object]:
+    """Return what a profile sets for a notebook; a lesson without a file keeps its defaults where its lab has one."""
+    lab = parameters.lab_of(name)
+    if lab != name and profile in parameters.profiles() and not (parameters.PROFILES / profile / f"{name}.yaml").exists():
+        parameters.profile(profile, lab)  # refuses where the lab has none either
+        say(f"chapter {name}: profile {profile} is for its lab; the lesson keeps its defaults")
+        return {}
+    return parameters.profile(profile, name)
 
 
 def _kept(name: str) -> Path:

@@ -29,15 +29,18 @@ class ChapterFailed(parameters.WorkFailed):
 
 
 def page_key(chapter: str, values: Mapping[str, object]) -> str:
-    """Return the key of an executed page: all of `nblib`, the notebook, its parameters, its ledger files and the pins."""
-    ledgers = [parameters.BOOK / folder / f"{chapter}.json" for folder in ("published", "results")]
+    """Return the key of an executed page: all of `nblib`, the notebook, its parameters, its ledger and claims, and the pins."""
+    name = parameters.lesson_of(chapter)
+    patterns = [f"published/{name}.json", f"claims/{name}.yaml", f"results/{name}.json", f"results/{name}/*"]
+    ledger = sorted(path for pattern in patterns for path in parameters.BOOK.glob(pattern))
     return store.key(
         "{}.{}".format(*sys.version_info[:2]),
         [str(path.relative_to(store.ROOT)) for path in store.sources("")],
         *store.sources(""),
         parameters.source(chapter),
         dict(values),
-        *(path if path.exists() else "none yet" for path in ledgers),
+        [str(path.relative_to(store.ROOT)) for path in ledger],
+        *ledger,
         store.ROOT / "requirements.txt",
     )
 

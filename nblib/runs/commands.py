@@ -42,29 +42,30 @@ def _build(given: argparse.Namespace) -> None:
 
 
 def _run(given: argparse.Namespace) -> None:
-    known = parameters.declared(parameters.source(given.chapter))
-    values = parameters.profile(given.profile, given.chapter)
+    chapter = parameters.lab_of(given.chapter) if given.record else given.chapter
+    known = parameters.declared(parameters.source(chapter))
+    values = parameters.profile(given.profile, chapter)
     values |= parameters.read(Path(given.f)) if given.f else {}
     for name, text in given.p:
         values[name] = parameters.parsed(known[name], text) if name in known else text
     if given.seeds < 0 or (given.seeds and "seed" in values):
         raise Refused(f"--seeds {given.seeds} was given; expected 1 or more, and no parameter seed beside it")
-    target = Path(given.o) if given.o else store.ROOT / "_build/runs" / f"{given.chapter}.ipynb"
+    target = Path(given.o) if given.o else store.ROOT / "_build/runs" / f"{chapter}.ipynb"
     if target.suffix != ".ipynb" or target.resolve().parent == parameters.BOOK.resolve():
         raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb, outside book/")
-    values = parameters.check(given.chapter, values)
+    values = parameters.check(chapter, values)
 
     from nblib.runs import chapters, ledger
 
     for seed in range(given.seeds) if given.seeds else [values["seed"]]:
         out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
-        for _, result in chapters.apart([(given.chapter, values | {"seed": seed}, out.resolve())]):
+        for _, result in chapters.apart([(chapter, values | {"seed": seed}, out.resolve())]):
             if isinstance(result, chapters.ChapterFailed):
                 raise result
         print(out)
         if given.record:
-            count = ledger.record(given.chapter, given.profile, out)
-            print(f"recorded {count} numbers in book/results/{given.chapter}.json")
+            count = ledger.record(parameters.lesson_of(chapter), given.profile, out)
+            print(f"recorded {count} numbers in book/results/{parameters.lesson_of(chapter)}.json")
 
 
 def _data(given: argparse.Namespace) -> int:

@@ -56,8 +56,10 @@ def run_times_page(executed: Mapping[str, Path]) -> str:
         device = _device(facts["parameters"]["device"])
         rows.append(f"| {{doc}}`{chapter}` | this page | {device} | {facts['seconds']} | {facts['peak_gigabytes']} |")
     for chapter in parameters.chapters():
+        if parameters.lab_of(chapter) != chapter:
+            continue  # what is recorded was measured by its lab
         seen = {}
-        for entry in ledger.read(chapter).values():
+        for entry in ledger.read(parameters.lesson_of(chapter)).values():
             if entry["values"]:
                 seen[entry["profile"]] = (entry["device"], entry["seconds"])
         for name, (device, seconds) in sorted(seen.items()):

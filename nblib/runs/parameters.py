@@ -56,7 +56,7 @@ def _plain(number: float) -> str:
 
 
 def chapters() -> list[str]:
-    """Return the names of the chapters, the notebooks among the pages of `_toc.yml`, in their order."""
+    """Return the names of all notebooks among the pages of `_toc.yml`, lessons and labs, in their order."""
     pages = re.findall(r"^\s*(?:- file|root):\s*book/(\S+)", (ROOT / "_toc.yml").read_text(), re.M)
     return [page for page in pages if (BOOK / f"{page}.ipynb").exists()]
 
@@ -66,6 +66,16 @@ def source(chapter: str) -> Path:
     if chapter not in chapters():
         raise Refused(f"no chapter {chapter!r}; there are {', '.join(chapters())}{nearest(chapter, chapters())}")
     return BOOK / f"{chapter}.ipynb"
+
+
+def lab_of(chapter: str) -> str:
+    """Return the name of the lab that goes with a lesson; a lab is its own, and so is a chapter that has none."""
+    return f"{chapter}_lab" if f"{chapter}_lab" in chapters() else chapter
+
+
+def lesson_of(chapter: str) -> str:
+    """Return the name that a lesson shares with its lab: ledger, claims and published numbers bear it."""
+    return chapter.removesuffix("_lab")
 
 
 def declared(notebook: Path) -> dict[str, Parameter]:
@@ -175,7 +185,9 @@ def profile(name: str, chapter: str) -> dict[str, object]:
         raise Refused(f"no profile {name!r}; there are {', '.join(known)}{nearest(name, known)}")
     path = PROFILES / name / f"{chapter}.yaml"
     if not path.exists():
-        raise Refused(f"profile {name!r} has no file for {chapter}: write {path.relative_to(ROOT)}")
+        lab = lab_of(chapter)
+        other = f", or take {lab}" if lab != chapter and (PROFILES / name / f"{lab}.yaml").exists() else ""
+        raise Refused(f"profile {name!r} has no file for {chapter}: write {path.relative_to(ROOT)}{other}")
     return read(path)
 
 

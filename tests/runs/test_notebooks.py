@@ -28,7 +28,7 @@ def code_cells(chapter: str) -> list[nbformat.NotebookNode]:
 
 
 def test_there_are_chapters():
-    assert "saliency" in CHAPTERS
+    assert "saliency_lab" in CHAPTERS
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -96,7 +96,7 @@ def test_no_measured_number_is_typed_into_the_prose(chapter):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_ledger_is_as_computed(chapter):
-    path = parameters.BOOK / "results" / f"{chapter}.json"
+    path = parameters.BOOK / "results" / f"{parameters.lesson_of(chapter)}.json"
     assert path.exists() and ledger.check(path) == []
 
 

@@ -95,7 +95,7 @@ def test_search_works_from_a_folder(book, browser):
 
 
 def test_sliders_move_without_a_kernel(book, browser):
-    tab, troubles = open_page(browser, book / "book/saliency.html")
+    tab, troubles = open_page(browser, book / "book/saliency_lab.html")
     shown = ".nblib-player img:visible"
     try:
         tab.wait_for_selector(shown, timeout=30000)
@@ -116,7 +116,7 @@ def test_sliders_move_without_a_kernel(book, browser):
 
 
 def test_mathematics_is_drawn(book, browser):
-    tab, _ = open_page(browser, book / "book/saliency.html")
+    tab, _ = open_page(browser, book / "book/saliency_lab.html")
     try:
         tab.wait_for_selector("mjx-container svg", timeout=30000)
     finally:
