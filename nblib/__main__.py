@@ -3,7 +3,10 @@ import argparse
 import subprocess
 import sys
 
+from nblib import store
 from nblib.runs.environment import PYTHON, ROOT, SetUpError, enter
+
+NEED_THE_BOOK = {"build", "test", "run"}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -47,8 +50,12 @@ def main() -> int:
         parser.error(f"{given.command} does not know {' '.join(rest)}")
     if given.command == "data" and given.action != "list" and not given.name:
         parser.error(f"data {given.action} needs the name of a data set; `data list` shows them")
+    if not store.IN_CHECKOUT and given.command in NEED_THE_BOOK:
+        parser.error(f"{given.command} needs the book, and this is the library alone: call it in a checkout of Pathways; "
+                     "here `data` and `doctor` work")
     try:
-        enter(sys.argv[1:])
+        if store.IN_CHECKOUT:
+            enter(sys.argv[1:])
     except SetUpError as error:
         print(f"nblib: {error}", file=sys.stderr)
         return 1

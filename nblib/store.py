@@ -3,16 +3,30 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
+IN_CHECKOUT = (ROOT / "pyproject.toml").is_file() and (ROOT / "book").is_dir()  # False where a wheel was installed
+
+
+def cache() -> Path:
+    """Return the folder of `nblib` in the user's cache folder, where an installed wheel keeps what it keeps."""
+    if os.name == "nt":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nblib"
 
 
 def folder(*names: str) -> Path:
-    """Return (and make) a folder below `NBLIB_STORE`, or below `_build/store` where that is not set."""
-    path = Path(os.environ.get("NBLIB_STORE") or ROOT / "_build/store").joinpath(*names)
+    """Return (and make) a folder below `NBLIB_STORE`; where that is not set, below `_build/store` or the user's cache."""
+    path = Path(os.environ.get("NBLIB_STORE") or (ROOT / "_build/store" if IN_CHECKOUT else cache() / "store"))
+    path = path.joinpath(*names)
     path.mkdir(parents=True, exist_ok=True)
     return path
 

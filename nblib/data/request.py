@@ -58,5 +58,6 @@ class Request:
 
 
 def data_root(data_dir: Path | str | None) -> Path:
-    """Return where real images lie: `data_dir`, else `NBLIB_DATA`, else `data` in the checkout."""
-    return Path(data_dir or os.environ.get("NBLIB_DATA") or store.ROOT / "data").expanduser()
+    """Return where real images lie: `data_dir`, else `NBLIB_DATA`, else `data` in the checkout or the user's cache folder."""
+    usual = store.ROOT / "data" if store.IN_CHECKOUT else store.cache() / "data"
+    return Path(data_dir or os.environ.get("NBLIB_DATA") or usual).expanduser()

@@ -12,21 +12,27 @@ GIGABYTE = 1e9
 
 def report() -> int:
     """Print a line for each thing that a run needs or could use; return 0 where the default run works."""
-    needed = [_python(), _core(), _scripts(), _disk(), _memory()]
+    needed = [_python(), _core(), *([_scripts()] if store.IN_CHECKOUT else []), _disk(), _memory()]
     useful = [_gpu(), _data(), _browser()]
     for good, text in needed:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
     for good, text in useful:
         print(f"{'ok  ' if good else '-   '}  {text}")
     works = all(good for good, _ in needed)
-    print("The default run works here: python3 -m nblib build" if works else "The default run does not work yet: see FAIL above.")
+    if not store.IN_CHECKOUT:
+        print("This is the library alone; the book is built in a checkout of Pathways.")
+    elif works:
+        print("The default run works here: python3 -m nblib build")
+    else:
+        print("The default run does not work yet: see FAIL above.")
     return 0 if works else 1
 
 
 def _python() -> tuple[bool, str]:
     import platform
 
-    return True, f"Python {platform.python_version()} in .venv, as the pins say"
+    where = "in .venv, as the pins say" if store.IN_CHECKOUT else "as it was found"
+    return True, f"Python {platform.python_version()} {where}"
 
 
 def _core() -> tuple[bool, str]:
@@ -49,10 +55,10 @@ def _scripts() -> tuple[bool, str]:
 
 
 def _disk() -> tuple[bool, str]:
-    free = shutil.disk_usage(store.ROOT).free / GIGABYTE
     try:
         with tempfile.TemporaryFile(dir=store.folder()):
             pass
+        free = shutil.disk_usage(store.folder()).free / GIGABYTE
     except OSError as error:
         return False, f"the store can't be written ({error.strerror}): set NBLIB_STORE to a folder that can"
     return free > 1, f"{free:.0f} GB of disk are free" + ("" if free > 1 else "; the default run wants 1 GB")
