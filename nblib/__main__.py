@@ -1,5 +1,6 @@
 """Build, run and test the book. The first use makes the environment `.venv` and installs the pins into it."""
 import argparse
+import signal
 import subprocess
 import sys
 
@@ -44,6 +45,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Parse, enter the environment, act; return the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background ignores it
     parser = arguments()
     given, rest = parser.parse_known_args()
     if rest and given.command != "test":

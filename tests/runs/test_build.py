@@ -138,12 +138,13 @@ def test_a_failing_chapter_is_named_and_the_others_stay(tmp_path):
     assert code == 0, error
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
-def test_an_interrupted_build_leaves_nothing_half_done(tmp_path, stop):
+@pytest.mark.parametrize("stop, background", [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGKILL, False)],
+                         ids=["Ctrl-C", "Ctrl-C in the background", "kill"])
+def test_an_interrupted_build_leaves_nothing_half_done(tmp_path, stop, background):
     wait = "import pathlib, time\npathlib.Path('waiting').touch()\n" \
            "while not pathlib.Path('go').exists(): time.sleep(0.1)"
     project = Project(tmp_path, {"quick": [COUNT], "slow": [wait]})
-    process = project.start("build")
+    process = project.start("build", background=background)
     kept = tmp_path / "_build/store/executed/quick"
     deadline = time.monotonic() + 120
     while not ((tmp_path / "book/waiting").exists() and list(kept.glob("[!.]*.ipynb"))):
