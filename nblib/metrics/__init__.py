@@ -12,13 +12,13 @@ from nblib.metrics.localization import (
     trivial_maps,
 )
 from nblib.metrics.maps import absolute, normalize_max, normalize_min_max, positive, to_patches
-from nblib.metrics.randomization import randomize_layers
+from nblib.metrics.randomization import randomize_layers, randomized_stages
 from nblib.metrics.sparsity import gini, hoyer
 from nblib.metrics.stability import importance_sparsity, rank_correlation, reproducibility
 
 __all__ = [
     "absolute", "aopc", "auroc", "average_precision", "energy_gain", "energy_inside", "gini", "hoyer",
     "importance_sparsity", "impute", "kept_pixels", "normalize_max", "normalize_min_max", "patch_iou",
-    "pointing_game", "positive", "randomize_layers", "rank_correlation", "removal_ranks", "reproducibility", "road",
-    "segmentation_difference", "to_patches", "trivial_maps",
+    "pointing_game", "positive", "randomize_layers", "randomized_stages", "rank_correlation", "removal_ranks",
+    "reproducibility", "road", "segmentation_difference", "to_patches", "trivial_maps",
 ]

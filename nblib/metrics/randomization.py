@@ -37,6 +37,24 @@ def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True)
         yield layer, copy.deepcopy(current)
 
 
+def randomized_stages(model: nn.Module, *, count: int = 6, seed: int = 0) -> list[nn.Module]:
+    """Return copies of a network on the way from its output's layer randomised to all layers randomised.
+
+    Args:
+        model: any module; it is never changed, nor is the global random state.
+        count: how many copies, from 2 up, evenly spaced over the layers; a network with fewer layers repeats some.
+        seed: as in `randomize_layers`.
+
+    Returns:
+        `count` networks, the first with the last layer randomised, the last with all.
+    """
+    expect_int("count", count, 2)
+    last = sum(any(True for _ in module.parameters(recurse=False)) for module in model.modules()) - 1
+    wanted = [round(stage * last / (count - 1)) for stage in range(count)]
+    kept = {place: made for place, (_, made) in enumerate(randomize_layers(model, seed=seed)) if place in wanted}
+    return [kept[place] for place in wanted]
+
+
 @torch.no_grad()
 def _initialise(module: nn.Module) -> None:
     """Give a module's own parameters new random values, drawn on the CPU."""
