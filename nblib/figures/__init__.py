@@ -4,12 +4,13 @@ from nblib.figures.plots import bars, curves, heatmap
 from nblib.figures.source import Source, show_source
 from nblib.figures.style import PALETTE, use_style
 from nblib.figures.tables import Table, table
+from nblib.figures.verdicts import Judged, verdict_chart
 from nblib.figures.violins import density, violins
 from nblib.figures.widgets import frame_player
 
 __all__ = [
-    "PALETTE", "Source", "Table", "bars", "curves", "density", "frame_player", "heatmap", "image_grid", "map_grid",
-    "show_source", "table", "use_style", "violins",
+    "Judged", "PALETTE", "Source", "Table", "bars", "curves", "density", "frame_player", "heatmap", "image_grid", "map_grid",
+    "show_source", "table", "use_style", "verdict_chart", "violins",
 ]
 
 use_style()
