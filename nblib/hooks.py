@@ -154,16 +154,17 @@ def output_shapes(model: nn.Module, images: Tensor) -> dict[str, torch.Size]:
 
 @contextlib.contextmanager
 def relu_gradient(model: nn.Module, rule: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Pass the gradient that leaves each `nn.ReLU` module through `rule`, for the length of the block.
+    """Pass the gradient that reaches the output of each ReLU module through `rule`, for the length of the block.
 
     The forward pass stays as it is. With `rule=torch.relu` this is the rule of guided backpropagation
-    (Springenberg et al. 2015). Works under in-place ReLU, where PyTorch's own module backward hooks fail.
+    (Springenberg et al. 2015). An `nn.ReLU6` counts as a ReLU: what the rule leaves of the gradient then passes where
+    the input lies between 0 and 6. Works under in-place ReLU, where PyTorch's own module backward hooks fail.
 
     Raises:
-        ValueError: a model without `nn.ReLU` modules, or a forward pass with functional ReLUs too: on those the rule
-            would silently do nothing.
+        ValueError: a model without `nn.ReLU` and `nn.ReLU6` modules, or a forward pass with functional ReLUs too: on
+            those the rule would silently do nothing.
     """
-    modules = [module for module in model.modules() if isinstance(module, nn.ReLU)]
+    modules = [module for module in model.modules() if isinstance(module, (nn.ReLU, nn.ReLU6))]
     advice = "a functional relu cannot be reached, so the rule would do nothing there: write it as an nn.ReLU module"
     if not modules:
         raise ValueError(f"{type(model).__name__} has no nn.ReLU module; {advice}")
@@ -196,8 +197,14 @@ def _has_relu_outside(node: object, wrapper: str) -> bool:
     while waiting:
         node = waiting.pop()
         followers = [follower for follower, _ in getattr(node, "next_functions", ()) if follower is not None]
-        if any(follower.name() == "ReluBackward0" for follower in followers) and node.name() != wrapper:
+        if any(map(_is_relu, followers)) and node.name() != wrapper:
             return True
         waiting += [follower for follower in followers if follower not in seen]
         seen.update(followers)
     return False
+
+
+def _is_relu(node: object) -> bool:
+    """Say whether a node of an autograd graph is that of a ReLU, clipped from above (as ReLU6) or not."""
+    clipped = node.name() == "HardtanhBackward0" and float(node._saved_min_val) == 0
+    return clipped or node.name() == "ReluBackward0"

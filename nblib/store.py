@@ -1,6 +1,7 @@
 """Files that are whole or absent, keys made from content, and locks that die with their holder."""
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import sys
@@ -28,6 +29,22 @@ def folder(*names: str) -> Path:
     path = Path(os.environ.get("NBLIB_STORE") or (ROOT / "_build/store" if IN_CHECKOUT else cache() / "store"))
     path = path.joinpath(*names)
     path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def packaged(package: str, file: str, *, distribution: str) -> Path:
+    """Return the path of a file that an installed package carries; the package itself is not imported.
+
+    Raises:
+        RuntimeError: a package that is not installed, with what to install, or that lacks the file.
+    """
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise RuntimeError(f"{file} comes with the package {distribution}, which is not installed: install it with "
+                           f"`python3 -m pip install {distribution}`")
+    path = Path(found.submodule_search_locations[0]) / file
+    if not path.is_file():
+        raise RuntimeError(f"{path} is missing: install {distribution} again")
     return path
 
 

@@ -1,10 +1,12 @@
 """Capturing and editing layers: what is read, what goes on, what is left behind, what is refused."""
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from nblib.hooks import INPUT, capture, edit, find, output_shapes, relu_gradient
-from tests.references.saliency import SmallNet, settled
+from tests.references.saliency import SmallNet, guided_backprop, settled
 
 
 def some_images(count=2):
@@ -189,6 +191,37 @@ def test_relu_gradient_refuses_functional_relus_all_or_some():
         with relu_gradient(mixed, torch.relu):
             mixed(torch.rand(1, 3, 8, 8))
     assert hooks_on(mixed) == 0
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("relu, top", [(nn.ReLU, math.inf), (nn.ReLU6, 6.0)])
+def test_relu_gradient_is_guided_backpropagation_through_relus_and_clipped_ones(relu, top, inplace):
+    model = settled(SmallNet())
+    model.relu1, model.relu2 = relu(inplace=inplace), relu(inplace=inplace)
+    images = (some_images() * 40).requires_grad_()  # so that there are clipped units and zero ones in both layers
+    with capture(model, ["bn1", "bn2"]) as tensors, relu_gradient(model, torch.relu):
+        guided = torch.autograd.grad(model(images)[:, 1].sum(), images)[0]
+    for before in tensors.values():
+        assert (before > 6).any() and (before < 0).any() and ((before > 0) & (before < 6)).any()
+    for image, found in zip(images, guided):
+        torch.testing.assert_close(found, guided_backprop(model, image, 1, top))
+    assert guided.any()
+
+
+@pytest.mark.parametrize("call", [nn.functional.relu6, lambda x: nn.functional.hardtanh(x, 0, 6), nn.Hardtanh(0, 4)])
+def test_relu_gradient_refuses_clipped_relus_of_another_kind(call):
+    mixed = SmallNet()
+    del mixed.relu2
+    mixed.relu2 = call
+    with pytest.raises(ValueError, match="has a ReLU that is not an nn.ReLU module"):
+        with relu_gradient(mixed, torch.relu):
+            mixed(torch.rand(1, 3, 8, 8))
+
+
+def test_relu_gradient_lets_a_hard_tanh_be(model):
+    model.relu2 = nn.Hardtanh(-1, 1)  # bounded on both sides of zero: no ReLU
+    with relu_gradient(model, torch.relu):
+        model(some_images())
 
 
 def test_find_names_the_nearest_layers():

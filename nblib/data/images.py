@@ -55,6 +55,7 @@ class Images:
         masks: (N, H, W) bool, True on the object; `Rows` of it, or None where nobody marked the object.
         parts: (N, H, W) int, the numbers in `nblib.data.PARTS`; None for photographs.
         key: changes whenever the content does, so that what was computed from it can be kept.
+        not_for_training: why nothing may be trained on these images; "" where it may.
 
     Raises:
         ValueError: fields of unequal length, or an index that does not fit.
@@ -62,12 +63,14 @@ class Images:
     """
 
     def __init__(self, images: Tensor | Rows, labels: Tensor, classes: Sequence[str], *,
-                 masks: Tensor | Rows | None = None, parts: Tensor | None = None, key: str = ""):
+                 masks: Tensor | Rows | None = None, parts: Tensor | None = None, key: str = "",
+                 not_for_training: str = ""):
         lengths = {len(field) for field in (images, labels, masks, parts) if field is not None}
         if len(lengths) > 1:
             raise ValueError(f"fields of lengths {sorted(lengths)} were given, expected one length for all")
         self._images, self._masks, self._parts = images, masks, parts
         self.labels, self.classes, self.key = labels, tuple(classes), key
+        self.not_for_training = not_for_training
 
     @cached_property
     def images(self) -> Tensor:
@@ -97,13 +100,14 @@ class Images:
                   (self._images, self.labels, self._masks, self._parts)]
         name = [rows.start, rows.stop, rows.step] if isinstance(rows, slice) else rows
         return Images(picked[0], picked[1], self.classes, masks=picked[2], parts=picked[3],
-                      key=store.key(self.key, name))
+                      key=store.key(self.key, name), not_for_training=self.not_for_training)
 
     def to(self, device: torch.device | str) -> "Images":
         """Return the set as tensors on `device`, reading what was not read yet."""
         moved = [None if field is None else field.to(device) for field in
                  (self.images, self.labels, self.masks, self.parts)]
-        return Images(moved[0], moved[1], self.classes, masks=moved[2], parts=moved[3], key=self.key)
+        return Images(moved[0], moved[1], self.classes, masks=moved[2], parts=moved[3], key=self.key,
+                      not_for_training=self.not_for_training)
 
     def batches(self, n: int) -> Iterator["Images"]:
         """Yield the set in order, `n` images at a time (the last time what is left), each batch in memory.

@@ -11,8 +11,9 @@ from nblib import store
 from nblib.checks import expect_int, expect_number, expect_one_of, unknown
 from nblib.data.drawn import shapes as drawing
 from nblib.data.drawn.geometry import BODIES, MARKINGS
-from nblib.data.files import real as photographs
+from nblib.data.files import real
 from nblib.data.files.folders import Listing, gather
+from nblib.data.files.photographs import photographs
 from nblib.data.images import Images
 from nblib.data.request import Request, data_root
 
@@ -60,25 +61,28 @@ def _sized(request: Request, *, smallest: int) -> Request:
 
 
 SETS: dict[str, Callable[..., Images | Listing]] = {
-    "shapes": shapes, "digits": digits, "cifar10": photographs.cifar10, "imagenette": photographs.imagenette,
-    "oxford_pets": photographs.oxford_pets, "stanford_cars": photographs.stanford_cars, "cub200": photographs.cub200,
-    "imagenet": photographs.imagenet,
+    "shapes": shapes, "digits": digits, "photographs": photographs, "cifar10": real.cifar10,
+    "imagenette": real.imagenette, "oxford_pets": real.oxford_pets, "stanford_cars": real.stanford_cars,
+    "cub200": real.cub200, "imagenet": real.imagenet,
 }
 
 
 def load(name: str, *, split: str = "train", size: int | None = None, limit: int | None = None, seed: int = 0,
          data_dir: Path | str | None = None, **options: object) -> Images:
-    """Load labelled images: drawn ones, digits, a published set, or a folder of one's own.
+    """Load labelled images: drawn ones, digits, a few photographs, a published set, or a folder of one's own.
 
     Args:
-        name: ``"shapes"``, ``"digits"``, ``"cifar10"``, ``"imagenette"``, ``"oxford_pets"``, ``"stanford_cars"``,
-            ``"cub200"``, ``"imagenet"``, or ``"folder:PATH"`` with pictures in ``PATH/[split/]class/``.
+        name: ``"shapes"``, ``"digits"``, ``"photographs"``, ``"cifar10"``, ``"imagenette"``, ``"oxford_pets"``,
+            ``"stanford_cars"``, ``"cub200"``, ``"imagenet"``, or ``"folder:PATH"`` with pictures in
+            ``PATH/[split/]class/``.
         split: ``"train"``, ``"val"`` or ``"test"``; a set has only those that its authors made (shapes and digits
             have all three, imagenette and imagenet train and val, the others train and test). Or ``"fit"`` and
             ``"held_out"``, which every set has: train, and test or else val; where a folder of one's own has no such
-            split, four and one of every five images of a class, drawn by the seed.
-        size: side of the images in pixels. Files are squashed to it, bilinear and averaging. None: the images' own
-            size, which must be one; 32 for shapes (16 or more) and digits (8 or more).
+            split, four and one of every five images of a class, drawn by the seed. The photographs are eight to look
+            at, not split: each split gives all of them, and training on them is refused.
+        size: side of the images in pixels. Files are squashed to it, bilinear and averaging; the photographs are the
+            middle square of their files, bicubic and averaging. None: the images' own size, which must be one; 32 for
+            shapes (16 or more) and digits (8 or more), 224 for the photographs.
         limit: at most so many images, 1 or more; of shapes exactly so many. As many of each class as there are; a
             smaller limit gives the beginning of a larger one. None: all; of shapes 8,000, 2,000 and 2,000.
         seed: of the drawing, and of the choice under a limit; 0 or more.
@@ -94,11 +98,11 @@ def load(name: str, *, split: str = "train", size: int | None = None, limit: int
 
     Raises:
         ValueError: an unknown name, split or option, a value out of range, or mixed image sizes without `size`.
-        RuntimeError: files that are missing or cannot be read, named.
+        RuntimeError: files or packages that are missing or cannot be read, named.
     """
     if not isinstance(name, str) or not (name in SETS or name.startswith("folder:")):
         raise ValueError(unknown("data set", name, [*SETS, "folder:PATH"]))
-    make = SETS.get(name, photographs.folder)
+    make = SETS.get(name, real.folder)
     defaults = {option: parameter.default for option, parameter in inspect.signature(make).parameters.items()
                 if parameter.kind is parameter.KEYWORD_ONLY}
     for option in options:

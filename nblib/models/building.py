@@ -3,11 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nblib.checks import expect_int, unknown
 from nblib.data import data_root
-from nblib.models import b_cos, foreign, resnet, small_vit
+from nblib.models import b_cos, efficientnet, foreign, resnet, small_vit
 from nblib.models import weights as files
 
 Maker = Callable[..., nn.Module]
@@ -16,6 +16,7 @@ OURS: dict[str, Maker] = {
     "small_resnet": resnet.small_resnet,
     "small_b_cos": b_cos.small_b_cos,
     "small_vit": small_vit.small_vit,
+    "efficientnet_lite0": efficientnet.efficientnet_lite0,
     **{name: resnet.cifar(name) for name in resnet.CIFAR_BLOCKS},
 }
 
@@ -36,14 +37,15 @@ def build(name: str, *, classes: int, size: int, weights: str | Path | None = No
         size: H and W in pixels; only some networks, such as ViTs, depend on it.
         weights: None for random ones; "default" for the published ones; or the path of a safetensors file with exactly
             the tensors of this network. Published ImageNet weights serve any K: a last layer of another number
-            of classes keeps its random weights. The CIFAR ResNets' are looked for in cifar10_resnet below `NBLIB_DATA`,
-            or below data in the checkout.
+            of classes keeps its random weights. Those of efficientnet_lite0 are part of an installed package; the
+            CIFAR ResNets' are looked for in cifar10_resnet below `NBLIB_DATA`, or below data in the checkout.
         seed: decides the random weights.
 
     Raises:
         ValueError: a name that is unknown, with the nearest ones; classes or size out of range; a file of weights
             that is absent, truncated or another network's.
-        RuntimeError: published weights that could not be fetched, with the file and where to put it by hand.
+        RuntimeError: published weights that could not be had, with the file and where to put it by hand, or with the
+            package to install.
     """
     classes, size = expect_int("classes", classes, 2), expect_int("size", size, 1)
     if not isinstance(name, str):
@@ -60,18 +62,20 @@ def build(name: str, *, classes: int, size: int, weights: str | Path | None = No
         else:
             raise ValueError(unknown("model", name, [*OURS, *OTHERS]))
     if weights == "default" and kind not in foreign.LIBRARIES:
-        weights = _published(name)
-    if weights not in (None, "default"):
+        files.put(model, *_published(name, model))
+    elif weights not in (None, "default"):
         files.put(model, files.read(weights)[0], weights)
     return model.eval()
 
 
-def _published(name: str) -> Path:
-    """Return where the published weights of one of our networks lie."""
+def _published(name: str, model: nn.Module) -> tuple[dict[str, Tensor], Path]:
+    """Return the published weights of one of our networks, and where they lie."""
+    if name == "efficientnet_lite0":
+        return efficientnet.published(model)
     if name not in resnet.CIFAR_BLOCKS:
         raise ValueError(f"weights='default' was given, but no weights are published for {name!r}: give None or a path")
     folder = data_root(None) / "cifar10_resnet"
     found = sorted(folder.glob(f"{name}[-.]*"))
     if not found:
         raise RuntimeError(f"no published weights of {name}: put {name}*.th or {name}*.safetensors into {folder}")
-    return found[0]
+    return files.read(found[0])[0], found[0]

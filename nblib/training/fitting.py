@@ -68,7 +68,7 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         The mean loss of each epoch.
 
     Raises:
-        ValueError: an empty data set, labels that the model lacks, an option out of range, or a checkpoint that is
+        ValueError: an empty data set, or one that is only to look at; labels that the model lacks, an option out of range, or a checkpoint that is
             truncated or another run's; before any work.
         RuntimeError: a loss that is not finite, with the epoch and step.
     """
@@ -97,7 +97,9 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
 
 
 def _check_parts(data: Images, batch_size: int, devices: int, device: torch.device) -> None:
-    """Refuse data that have nothing for each device, and devices that are not there."""
+    """Refuse data that are only to look at or have nothing for each device, and devices that are not there."""
+    if data.not_for_training:
+        raise ValueError(f"these images are not for training: {data.not_for_training}")
     if not len(data):
         raise ValueError("no images were given, expected 1 or more")
     if len(data) < devices or batch_size < devices:

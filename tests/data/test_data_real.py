@@ -408,7 +408,8 @@ def test_describe_says_what_is_there(tmp_path):
     class_folders(tmp_path / "cub200", {"train": 1})
     pets(tmp_path)
     present = {name: there for name, _, _, _, there in sources.describe(tmp_path)}
-    assert {name for name, there in present.items() if there} == {"shapes", "digits", "cub200", "oxford_pets"}
+    assert {name for name, there in present.items() if there} == {
+        "shapes", "digits", "photographs", "cub200", "oxford_pets"}
 
 
 # the real images, where they are

@@ -82,6 +82,18 @@ def finite_difference(function, image: Tensor, place: tuple[int, ...], step: flo
         return float((function(up) - function(down)) / (2 * step))
 
 
+def guided_backprop(model: SmallNet, image: Tensor, label: int, top: float = math.inf) -> Tensor:
+    """Layer by layer from the logit down: each ReLU, flat above `top`, passes what is positive where it is active."""
+    before1 = model.bn1(model.conv1(image[None]))
+    before2 = model.bn2(model.conv2(before1.clamp(0, top)))
+    down = (model.head.weight[label] / before2[0, 0].numel())[None, :, None, None].expand_as(before2)
+    for before, norm, conv, into in ((before2, model.bn2, model.conv2, before1), (before1, model.bn1, model.conv1, image[None])):
+        down = down.clamp(min=0) * ((before > 0) & (before < top))
+        down = down * (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None, None]
+        down = torch.nn.grad.conv2d_input(into.shape, conv.weight, down, conv.stride, conv.padding)
+    return down[0].detach()
+
+
 def grad_cam(activation: Tensor, gradient: Tensor, plus: bool = False) -> Tensor:
     """The map (h, w) of one image before ReLU and enlarging, from activation and gradient (k, h, w)."""
     result = torch.zeros_like(activation[0])

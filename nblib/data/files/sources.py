@@ -30,6 +30,7 @@ class Source:
 SOURCES = {
     "shapes": Source("drawn shapes with known parts", "any number"),
     "digits": Source("handwritten digits, part of scikit-learn", "1,797"),
+    "photographs": Source("photographs that installed packages carry", "8"),
     "cifar10": Source("small photographs of ten things", "50,000 + 10,000", datasets.CIFAR10.base_folder,
                       ((datasets.CIFAR10.url, datasets.CIFAR10.tgz_md5),), datasets.CIFAR10.base_folder),
     "imagenette": Source("ten classes of ImageNet at 160 pixels", "9,469 + 3,925", "imagenette2-160",
