@@ -31,8 +31,15 @@ def arguments() -> argparse.ArgumentParser:
     run.add_argument("-f", metavar="FILE", help="a flat YAML file of parameters")
     run.add_argument("--profile", default="default", help="a folder of book/profiles; -f and -p lie over it")
     run.add_argument("-o", metavar="OUT.ipynb", help="where the executed notebook goes (default _build/runs/CHAPTER.ipynb)")
-    run.add_argument("--record", action="store_true", help="write the run's numbers into book/results/CHAPTER.json")
+    run.add_argument("--record", action="store_true",
+                     help="run the lab of CHAPTER and put its numbers on record below book/results")
+    run.add_argument("--dirty", action="store_true",
+                     help="with --record: also where files have changed since the commit")
     run.add_argument("--seeds", type=int, default=0, metavar="N", help="run N times, with the parameter seed 0 to N-1")
+
+    results = commands.add_parser("results", help="show all recorded numbers of a chapter as one table")
+    results.add_argument("name")
+    results.add_argument("--csv", metavar="FILE", help="write the whole table, with the facts of each run, to a file")
 
     data = commands.add_parser("data", help="list, fetch or verify data sets")
     data.add_argument("action", choices=["list", "fetch", "verify"])

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nblib import store
-
 import pytest
 import torch
+
+from nblib import store
 
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))))
 

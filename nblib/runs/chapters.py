@@ -14,7 +14,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from nblib import store
-from nblib.runs import parameters
+from nblib.runs import bookkeeping, parameters
 
 
 class ChapterFailed(parameters.WorkFailed):
@@ -31,7 +31,7 @@ class ChapterFailed(parameters.WorkFailed):
 def page_key(chapter: str, values: Mapping[str, object]) -> str:
     """Return the key of an executed page: all of `nblib`, the notebook, its parameters, its ledger and claims, and the pins."""
     name = parameters.lesson_of(chapter)
-    patterns = [f"published/{name}.json", f"claims/{name}.yaml", f"results/{name}.json", f"results/{name}/*"]
+    patterns = [f"published/{name}.json", f"claims/{name}.yaml", f"results/{name}/*"]
     ledger = sorted(path for pattern in patterns for path in parameters.BOOK.glob(pattern))
     return store.key(
         "{}.{}".format(*sys.version_info[:2]),
@@ -56,7 +56,7 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, *, progres
     Raises:
         ChapterFailed: a cell raised; what had run until then lies beside `target`, with ".failed" in its name.
     """
-    start = time.monotonic()
+    start, made_at = time.monotonic(), bookkeeping.commit()
     changed = {
         name: values[name]
         for name, known in parameters.declared(parameters.source(chapter)).items()
@@ -86,6 +86,7 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, *, progres
         "seconds": round(time.monotonic() - start, 1),
         "peak_gigabytes": round(peak / 1e9, 2),
         "parameters": dict(values),
+        "commit": made_at,
     }
     store.write(target, nbformat.writes(notebook))
     target.with_suffix(".failed.ipynb").unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from nblib import store
+from nblib.checks import nearest
 from nblib.runs import parameters
 from nblib.runs.parameters import Refused, WorkFailed
 
@@ -15,7 +16,7 @@ from nblib.runs.parameters import Refused, WorkFailed
 def act(given: argparse.Namespace) -> int:
     """Do what the command line asks; an error that the reader can mend becomes one message, without a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the work as Ctrl-C does
-    actions = {"build": _build, "run": _run, "data": _data, "doctor": _doctor}
+    actions = {"build": _build, "run": _run, "results": _results, "data": _data, "doctor": _doctor}
     try:
         return actions[given.command](given) or 0
     except (Refused, WorkFailed) as error:
@@ -55,7 +56,10 @@ def _run(given: argparse.Namespace) -> None:
         raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb, outside book/")
     values = parameters.check(chapter, values)
 
-    from nblib.runs import chapters, ledger
+    from nblib.runs import bookkeeping, chapters
+
+    if given.record and not given.dirty:
+        bookkeeping.expect_clean(bookkeeping.commit())
 
     for seed in range(given.seeds) if given.seeds else [values["seed"]]:
         out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
@@ -64,8 +68,24 @@ def _run(given: argparse.Namespace) -> None:
                 raise result
         print(out)
         if given.record:
-            count = ledger.record(parameters.lesson_of(chapter), given.profile, out)
-            print(f"recorded {count} numbers in book/results/{parameters.lesson_of(chapter)}.json")
+            path = bookkeeping.record(parameters.lesson_of(chapter), given.profile, out, dirty=given.dirty)
+            print(f"on record in {path.relative_to(store.ROOT)}")
+
+
+def _results(given: argparse.Namespace) -> None:
+    from nblib.runs import ledger
+
+    name = parameters.lesson_of(given.name)
+    if name not in ledger.names():
+        raise Refused(f"nothing is recorded of {name!r}; of {', '.join(ledger.names()) or 'no lesson'} there is"
+                      f"{nearest(name, ledger.names())}")
+    found = ledger.table(name)
+    if given.csv:
+        with store.atomic(given.csv) as part:
+            found.to_csv(part, index=False)
+        print(f"{len(found)} numbers of {len(ledger.runs(name))} runs in {given.csv}")
+    else:
+        print(found[["profile", "seed", "name", "value", "unit", "what"]].to_string(index=False))
 
 
 def _data(given: argparse.Namespace) -> int:

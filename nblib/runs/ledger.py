@@ -1,149 +1,223 @@
-"""The ledger: each number of a chapter, the paper's beside ours, with where each came from.
+"""The ledger, read: what the recorded runs measured, with the facts of each run; all statistics are computed here.
 
-`book/published/<chapter>.json` holds what the papers print; `book/results/<chapter>.json` what we measured. The second is
-written only by `nblib run CHAPTER --record`.
+`book/results/<lesson>/<profile>-seed<seed>[-<key>][-r<revision>]` is one run: a .csv with its numbers (name, value,
+unit, what) and a .json with its facts. `key` stands for parameters other than the profile's; a later recording of the
+same seed is a further revision, and each number is read from the newest that holds it. `nblib.runs.bookkeeping` writes.
+`book/published/<lesson>.json` holds what the papers print.
 """
+import csv
+import functools
 import json
 import math
+import re
 import statistics
-import subprocess
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
-from nblib import store
 from nblib.runs.parameters import BOOK
 
-STATUSES = ("reproduced", "same direction", "differs", "not run")
-POINT = {"share": 0.01, "%": 1.0}  # one percentage point in each unit that has one
+COLUMNS = ["name", "value", "unit", "what"]
+STEM = re.compile(r"(?P<profile>.+)-seed(?P<seed>\d+)(?:-(?P<key>[0-9a-f]{8}))?(?:-r(?P<revision>\d+))?")
 
 
-def read(chapter: str, *, profile: str | None = None) -> dict[str, dict]:
-    """Return the ledger of a chapter, entry by "profile/name"; with `profile`, that profile's entries by name alone."""
-    path = BOOK / "results" / f"{chapter}.json"
-    entries = json.loads(path.read_text()) if path.exists() else {}
-    if profile is None:
-        return entries
-    return {entry["name"]: entry for entry in entries.values() if entry["profile"] == profile}
+@dataclass(frozen=True)
+class Number:
+    """One measured number: its value, its unit, what it measures, and whether that was in the "paper"'s own setting."""
+
+    value: float
+    unit: str
+    what: str
+    setting: str = "other"
 
 
-def published(chapter: str) -> dict[str, dict]:
-    """Return the paper's numbers for a chapter by name: value, unit, where, kind ("value" or "effect"), reason."""
-    path = BOOK / "published" / f"{chapter}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+@dataclass(frozen=True)
+class Run:
+    """One recorded run: what its file's name says, its facts, and its numbers by name."""
+
+    profile: str
+    seed: int
+    key: str  # of parameters other than the profile's; "" where there are none
+    revision: int  # 1 is the first
+    facts: dict
+    numbers: dict[str, Number]
 
 
-def interval(values: Iterable[float]) -> tuple[float, float] | None:
-    r"""Return the 95 % interval of the mean over seeds, :math:`\bar v \pm t_{n-1}\,s/\sqrt n`; None for fewer than two."""
+def home(name: str) -> Path:
+    """Return the folder in which the runs of a lesson lie."""
+    return BOOK / "results" / name
+
+
+def stem(profile: str, seed: int, key: str = "", revision: int = 1) -> str:
+    """Return the name, without its ending, of the two files of a run."""
+    return f"{profile}-seed{seed}" + (f"-{key}" if key else "") + (f"-r{revision}" if revision > 1 else "")
+
+
+def parts(text: str) -> tuple[str, int, str, int] | None:
+    """Return (profile, seed, key, revision) of a file's name without its ending; None for a name that is none."""
+    found = STEM.fullmatch(text)
+    return found and (found["profile"], int(found["seed"]), found["key"] or "", int(found["revision"] or 1))
+
+
+def names() -> list[str]:
+    """Return the lessons of which runs are recorded."""
+    return sorted(path.name for path in (BOOK / "results").glob("*/") if runs(path.name))
+
+
+def profiles(name: str) -> list[str]:
+    """Return the profiles of which runs of a lesson are recorded."""
+    return sorted({run.profile for run in runs(name)})
+
+
+def runs(name: str) -> list[Run]:
+    """Return the recorded runs of a lesson, by profile, seed, key and revision.
+
+    A file without its other half is what an interrupted recording left: it is no run, and a warning tells of it.
+
+    Raises:
+        ValueError: a file that does not read as a run's, with its name.
+    """
+    found = []
+    for path in sorted(home(name).glob("*.csv")) + sorted(home(name).glob("*.json")):
+        other = path.with_suffix(".json" if path.suffix == ".csv" else ".csv")
+        if not other.exists():
+            warnings.warn(f"{path} has no {other.name} beside it and is not read: record the run again", stacklevel=2)
+        elif path.suffix == ".csv":
+            found.append(_read(path, *(file.stat().st_mtime_ns for file in (path, other))))
+    return sorted(found, key=lambda run: (run.profile, run.seed, run.key, run.revision))
+
+
+@functools.lru_cache(maxsize=None)
+def _read(path: Path, *changed: int) -> Run:
+    """Return the run in a .csv and the .json beside it; read again once one of them has `changed`."""
+    said = parts(path.stem)
+    if said is None:
+        raise ValueError(f"{path} is not named <profile>-seed<seed>[-<key>][-r<revision>]")
+    try:
+        facts = json.loads(path.with_suffix(".json").read_text())
+        papers = set(facts["paper_setting"])
+        with path.open(newline="") as file:
+            rows = csv.DictReader(file)
+            numbers = {row["name"]: Number(float(row["value"]), row["unit"], row["what"],
+                                           "paper" if row["name"] in papers else "other") for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} and the .json beside it do not read as a run of the ledger: {error!r}") from None
+    return Run(*said, facts, numbers)
+
+
+def series(name: str, number: str, profile: str = "recorded") -> dict[int, float]:
+    """Return the value of a number for each seed, from the newest run that holds it.
+
+    Runs with other parameters than the profile's do not count. Empty where nothing is recorded.
+    """
+    return {run.seed: run.numbers[number].value for run in _own(name, profile) if number in run.numbers}
+
+
+def facts(name: str, profile: str = "recorded") -> list[dict]:
+    """Return the facts of the runs from which `series` reads."""
+    newest = {(run.seed, number): run for run in _own(name, profile) for number in run.numbers}
+    read = {(run.seed, run.revision): run.facts for run in newest.values()}
+    return [read[which] for which in sorted(read)]
+
+
+def _own(name: str, profile: str) -> list[Run]:
+    """Return the runs with the profile's own parameters, by seed and revision."""
+    return [run for run in runs(name) if run.profile == profile and not run.key]
+
+
+def table(name: str) -> "pandas.DataFrame":  # noqa: F821
+    """Return all runs of a lesson as one tidy table, a row for each number of each run."""
+    import pandas
+
+    told = ["dataset", "copy", "model", "device", "commit"]
+    columns = ["profile", "seed", "key", "revision", *COLUMNS, "setting", *told]
+    rows = [
+        (run.profile, run.seed, run.key, run.revision, number, it.value, it.unit, it.what, it.setting,
+         *map(run.facts.get, told))
+        for run in runs(name) for number, it in run.numbers.items()
+    ]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def interval(values: Iterable[float], *, unit: str = "") -> tuple[float, float] | None:
+    r"""Return the 95 % interval of the mean over seeds, :math:`\bar v \pm t_{n-1}\,s/\sqrt n`.
+
+    With the unit "share" and values in [0, 1] it is taken on the logit scale and stays in [0, 1]: with
+    :math:`l = \log\frac{\bar v}{1 - \bar v}` it goes from :math:`\sigma(l - h)` to :math:`\sigma(l + h)`, where
+    :math:`h = t_{n-1}\,\frac{s}{\sqrt n}\,/\,\bar v (1 - \bar v)`. Only the mean goes through the logit, so single
+    values may be 0 or 1; where all are, the interval is that point.
+
+    A difference of shares is no share: it may be negative, and an interval that never leaves [0, 1] would always lie
+    above 0. Leave `unit` out where the question is whether something lies above or below 0.
+
+    Args:
+        values: one a seed.
+        unit: the number's unit.
+
+    Returns:
+        Its ends, or None for fewer than two values.
+    """
+    from scipy.special import expit
     from scipy.stats import t as student
 
     values = list(values)
     if len(values) < 2:
         return None
-    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return statistics.mean(values) - half, statistics.mean(values) + half
+    mean = statistics.mean(values)
+    half = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    bounded = unit == "share" and min(values) >= 0 and max(values) <= 1
+    if not bounded or half == 0 or mean in (0.0, 1.0):
+        return mean - half, mean + half
+    middle, half = math.log(mean / (1 - mean)), half / (mean * (1 - mean))
+    return float(expit(middle - half)), float(expit(middle + half))
 
 
-def status(entry: Mapping) -> str | None:
-    """Compute what an entry says of the paper's number; None where the paper has none.
+def published(name: str) -> dict[str, dict]:
+    """Return the paper's numbers for a lesson by name: value, unit, where, kind ("value" or "effect"), reason."""
+    path = BOOK / "published" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
-    "reproduced" needs the paper's own model, data and procedure (`entry["setting"] == "paper"`, which a default run never
-    has) and the paper's value inside our interval or within one percentage point. An effect, such as a difference between
-    two conditions, has the "same direction" where our interval excludes zero on the paper's side of it. All else "differs".
+
+def read(name: str, *, profile: str | None = None) -> dict[str, dict]:
+    """Return what is recorded of a lesson by "profile/name"; with `profile`, that profile's entries by name alone.
+
+    An entry has the values by seed and their mean, spread, interval and status; published numbers that nobody has
+    measured stand under "paper/name".
     """
-    paper, values = entry.get("paper"), entry.get("values") or {}
+    papers, entries = published(name), {}
+    for run in runs(name):
+        for number, it in run.numbers.items() if not run.key else ():
+            entry = entries.setdefault(f"{run.profile}/{number}", {
+                "name": number, "profile": run.profile, "what": it.what, "unit": it.unit, "setting": it.setting,
+                **{fact: run.facts[fact] for fact in ("dataset", "copy", "model", "device", "parameters", "commit")},
+                "paper": papers.get(number), "values": {}})
+            entry["values"][str(run.seed)] = it.value
+    for entry in entries.values():
+        values = list(entry["values"].values())
+        entry |= {"mean": statistics.mean(values), "sd": statistics.stdev(values) if len(values) > 1 else None,
+                  "interval": interval(values)}
+        entry["status"] = status(entry)
+    for number in papers.keys() - {entry["name"] for entry in entries.values()}:
+        entries[f"paper/{number}"] = {"name": number, "profile": "paper", "what": papers[number]["what"], "values": {},
+                                      "unit": papers[number]["unit"], "paper": papers[number], "status": "not run",
+                                      "reason": papers[number]["reason"]}
+    if profile is None:
+        return dict(sorted(entries.items()))
+    return {entry["name"]: entry for _, entry in sorted(entries.items()) if entry["profile"] == profile}
+
+
+def status(entry: dict) -> str | None:
+    """Return what an entry says of the paper's number; None where the paper has none."""
+    paper, values = entry["paper"], list(entry["values"].values())
     if paper is None:
         return None
-    if not values:
-        return "not run"
-    bounds = interval(values.values())
-    mean = statistics.mean(values.values())
-    if entry.get("setting") == "paper" and entry["profile"] != "default":
+    bounds, mean = interval(values), statistics.mean(values)
+    if entry["setting"] == "paper" and entry["profile"] != "default":
         inside = bounds is not None and bounds[0] <= paper["value"] <= bounds[1]
-        return "reproduced" if inside or abs(mean - paper["value"]) <= POINT.get(entry["unit"], 0.0) else "differs"
+        point = {"share": 0.01, "%": 1.0}.get(entry["unit"], 0.0)
+        return "reproduced" if inside or abs(mean - paper["value"]) <= point else "differs"
     if paper["kind"] == "effect" and bounds is not None:
         away = bounds[0] > 0 if paper["value"] > 0 else bounds[1] < 0
         return "same direction" if away else "differs"
     return "differs"
-
-
-def commit() -> str:
-    """Return the short hash of the checkout's commit, with "+" where tracked files other than the ledger have changed."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=store.ROOT, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!book/results")
-        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def records(notebook: nbformat.NotebookNode) -> list[dict]:
-    """Return what an executed notebook recorded, in its order."""
-    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
-    return [dict(output.metadata["nblib_record"]) for output in outputs if "nblib_record" in output.get("metadata", {})]
-
-
-def record(chapter: str, profile: str, executed: Path) -> int:
-    """Merge one executed notebook into the ledger, seed by seed, and return how many numbers it brought.
-
-    A seed that was recorded before is replaced. Where the parameters other than the seed have changed, the entry starts anew.
-    """
-    notebook = nbformat.read(executed, 4)
-    facts = notebook.metadata["nblib"]
-    seed = str(facts["parameters"]["seed"])
-    parameters = {name: value for name, value in facts["parameters"].items() if name != "seed"}
-    brought = records(notebook)
-    path = BOOK / "results" / f"{chapter}.json"
-    with store.lock(store.folder("locks") / f"ledger-{chapter}"):
-        entries = read(chapter)
-        papers = published(chapter)
-        for number in brought:
-            name = f"{profile}/{number['name']}"
-            old = entries.get(name)
-            values = old["values"] if old and old["parameters"] == parameters else {}
-            entries[name] = _entry(number, values | {seed: number["value"]}, profile, parameters, facts, papers)
-        measured = {entry["name"] for entry in entries.values() if entry["values"]}
-        entries = {name: entry for name, entry in entries.items() if entry["values"] or entry["name"] not in measured}
-        for name in papers.keys() - measured:
-            entries[f"paper/{name}"] = _not_run(name, papers[name])
-        store.write(path, json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
-    return len(brought)
-
-
-def _entry(number: dict, values: dict, profile: str, parameters: dict, facts: dict, papers: dict) -> dict:
-    """Return one entry of the ledger, its mean, spread, interval and status computed."""
-    values = dict(sorted(values.items(), key=lambda pair: int(pair[0])))
-    entry = {
-        **{key: number[key] for key in ("name", "what", "unit", "dataset", "copy", "model", "device", "setting")},
-        "paper": papers.get(number["name"]),
-        "values": values,
-        "mean": statistics.mean(values.values()),
-        "sd": statistics.stdev(values.values()) if len(values) > 1 else None,
-        "interval": interval(values.values()),
-        "profile": profile,
-        "parameters": parameters,
-        "seconds": facts["seconds"],
-        "commit": commit(),
-    }
-    return entry | {"status": status(entry)}
-
-
-def _not_run(name: str, paper: dict) -> dict:
-    """Return the entry of a published number that nobody has measured here, with the reason."""
-    return {"name": name, "what": paper["what"], "unit": paper["unit"], "paper": paper, "values": {}, "profile": "paper",
-            "status": "not run", "reason": paper["reason"]}
-
-
-def check(path: Path) -> list[str]:
-    """Return what is wrong with a ledger file: a status that was not computed, a mean that is not its values' mean."""
-    wrong = []
-    for name, entry in json.loads(path.read_text()).items():
-        if entry["status"] != status(entry):
-            wrong.append(f"{name}: status {entry['status']!r}, computed {status(entry)!r}")
-        if entry["values"] and not math.isclose(entry["mean"], statistics.mean(entry["values"].values())):
-            wrong.append(f"{name}: mean {entry['mean']} is not that of its values")
-    return wrong

@@ -1,14 +1,14 @@
 """What a chapter calls: its parameters checked, its numbers glued into the prose and put on record."""
-import json
 import math
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType, SimpleNamespace
 
-from IPython.display import display
+from IPython.display import Markdown, display
 
 from nblib import __version__
+from nblib.checks import expect_one_of
 from nblib.runs import parameters
 
 _started: set[str] = set()  # the chapters that this kernel has begun
@@ -41,6 +41,8 @@ def start(chapter: str, names: Mapping[str, object]) -> SimpleNamespace:
     """
     import torch
 
+    from nblib.training import networks_read
+
     known = parameters.declared(parameters.source(chapter))
     given = {
         name: value
@@ -51,6 +53,7 @@ def start(chapter: str, names: Mapping[str, object]) -> SimpleNamespace:
     misspelt = {} if chapter in _started else {name: value for name, value in given.items() if _is_value(value)}
     values = parameters.check(chapter, misspelt | {name: given[name] for name in given if name in known})
     _started.add(chapter)
+    networks_read()  # what was read before this run is not its own
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, nblib {__version__}"
     print(f"{versions}; device {values['device']}, seed {values['seed']}", file=sys.stdout)
     return SimpleNamespace(**values)
@@ -68,48 +71,62 @@ def glue(name: str, text: object) -> None:
     keep(name, Text(str(text)), display=False)
 
 
-def record(name: str, value: float, *, what: str, unit: str, run: SimpleNamespace, setting: str = "other") -> None:
-    """Put a number of this run on record; `nblib run --record` carries it into the ledger.
+def say(text: str) -> None:
+    """Show a text as Markdown: how a hidden cell writes a sentence with numbers."""
+    display(Markdown(text))
+
+
+def record(name: str, values: float | Mapping, *, what: str, unit: str, run: SimpleNamespace,
+           setting: str = "other") -> None:
+    """Put a number of this run, or a table of numbers, on record; `nblib run --record` carries it into the ledger.
 
     Args:
         name: its short name, the same as the paper's number in `book/published`, if there is one.
-        value: the number; NaN is not recorded.
-        what: what it measures, in words.
+        values: a number, or one for each kind, which goes on record as "name/kind"; kinds may have kinds of their own.
+            What is not finite is left out.
+        what: what it measures, in words; "{}" stands for the kind, one for each level of kinds.
         unit: "share", "%", "s", or "" for a plain number.
         run: the run's parameters, from `start`; a chapter adds `copy`, which copy of the data set was there.
         setting: "paper" where model, data and procedure are the paper's own, else "other".
 
     Raises:
-        ValueError: a setting that is neither.
+        ValueError: a setting that is neither, or more "{}" in `what` than there are kinds.
     """
-    if setting not in ("paper", "other"):
-        raise ValueError(f"setting {setting!r} was given, expected 'paper' or 'other'")
-    if math.isnan(value):
+    from nblib.training import conditions, networks_read
+
+    expect_one_of("setting", setting, ("paper", "other"))
+    numbers = [
+        {"name": "/".join([name, *kinds]), "value": value, "unit": unit, "what": _filled(what, kinds),
+         "setting": setting}
+        for kinds, value in _leaves(values) if math.isfinite(value)
+    ]
+    if not numbers:
         return
-    entry = {"name": name, "value": float(value), "what": what, "unit": unit, "dataset": run.dataset,
-             "copy": getattr(run, "copy", ""), "model": run.model, "device": _device(run.device), "setting": setting}
+    facts = {"dataset": run.dataset, "copy": getattr(run, "copy", ""), "model": run.model, **conditions(run.device),
+             "networks": networks_read()}
     # this mime type is the one that the page's renderer leaves out
-    hidden = {"application/papermill.record/text/plain": json.dumps(entry)}
-    keys = {"scrapbook": {"name": f"record:{name}", "mime_prefix": "application/papermill.record/"}, "nblib_record": entry}
-    display(hidden, raw=True, metadata=keys)
+    mime = "application/papermill.record/"
+    metadata = {"scrapbook": {"name": f"record:{name}", "mime_prefix": mime},
+                "nblib_record": {"numbers": numbers, "facts": facts}}
+    display({f"{mime}text/plain": f"{len(numbers)} of {name}"}, raw=True, metadata=metadata)
 
 
-def record_all(name: str, values: Mapping[str, float], *, what: str, unit: str, run: SimpleNamespace) -> None:
-    """Put a number of each kind on record, under "name/kind"; "{}" in `what` stands for the kind."""
-    for kind, value in values.items():
-        record(f"{name}/{kind}", value, what=what.format(kind), unit=unit, run=run)
+def _leaves(values: float | Mapping, kinds: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Yield (kinds, number) of a number or of mappings of numbers."""
+    if isinstance(values, Mapping):
+        for kind, inner in values.items():
+            yield from _leaves(inner, (*kinds, str(kind)))
+    else:
+        yield kinds, float(values)
 
 
-def _device(name: str) -> str:
-    """Return what a device is: the GPU's name, or CPU with its number of cores in use."""
-    import torch
-
-    from nblib.training import choose_device
-
-    device = choose_device(name)
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+def _filled(what: str, kinds: tuple[str, ...]) -> str:
+    """Return `what` with the kinds in the places of its "{}"; that of a single number stays as it is."""
+    try:
+        return what.format(*kinds) if kinds else what
+    except IndexError:
+        given = f"what={what!r} was given for {'/'.join(kinds)}"
+        raise ValueError(f"{given}, expected {{}} at most once for each of the {len(kinds)} levels of kinds") from None
 
 
 def comparison(chapter: str, profiles: Sequence[str], *, kind: str | None = None) -> object:

@@ -58,11 +58,10 @@ def run_times_page(executed: Mapping[str, Path]) -> str:
     for chapter in parameters.chapters():
         if parameters.lab_of(chapter) != chapter:
             continue  # what is recorded was measured by its lab
-        seen = {}
-        for entry in ledger.read(parameters.lesson_of(chapter)).values():
-            if entry["values"]:
-                seen[entry["profile"]] = (entry["device"], entry["seconds"])
-        for name, (device, seconds) in sorted(seen.items()):
+        lesson = parameters.lesson_of(chapter)
+        for name in ledger.profiles(lesson):
+            told = [{fact: str(facts[fact]) for fact in ("device", "seconds")} for facts in ledger.facts(lesson, name)]
+            device, seconds = ("; ".join(sorted({facts[fact] for facts in told})) for fact in ("device", "seconds"))
             rows.append(f"| {{doc}}`{chapter}` | recorded, `{name}` | {device} | {seconds} | |")
     return MARK + RUN_TIMES + "\n".join(rows) + "\n"
 

@@ -1,6 +1,7 @@
 """Trainings that are done once: kept by a key, read by whoever asks again, gone on with after an interruption."""
 import inspect
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from nblib.checks import expect_one_of
 from nblib.data import Images
 from nblib.models import build
 from nblib.models import weights as files
+from nblib.training.circumstances import conditions, note_network
 from nblib.training.fitting import fit, load, save
 
 
@@ -46,14 +48,15 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
                     *sources_of(name, model))
     path = store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{key}.safetensors"
     with store.lock(path):
-        if usable(path):
-            load(model, path)
-            return model
-        checkpoint = path.with_suffix(".training.safetensors")
-        usable(checkpoint)
-        losses = fit(model, data, seed=seed, checkpoint=checkpoint, **fit_options)
-        save(model, path, name=name, seed=seed, losses=losses, **shape)
-        checkpoint.unlink()
+        if not usable(path):
+            checkpoint = path.with_suffix(".training.safetensors")
+            begun, resumed = time.monotonic(), usable(checkpoint)
+            losses = fit(model, data, seed=seed, checkpoint=checkpoint, **fit_options)
+            training = conditions(fit_options.get("device", "auto")) | {
+                "seconds": round(time.monotonic() - begun, 1), "resumed": resumed}
+            save(model, path, name=name, seed=seed, losses=losses, training=training, **shape)
+            checkpoint.unlink()
+        note_network(path, load(model, path))
     return model
 
 

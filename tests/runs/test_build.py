@@ -1,5 +1,4 @@
 """The commands `build` and `run` on a small copy of the project: kept work, failures, interruptions, refusals."""
-import json
 import os
 import signal
 import time
@@ -159,25 +158,3 @@ def test_an_interrupted_build_leaves_nothing_half_done(tmp_path, stop, backgroun
     code, out, error = project.call("build")
     assert code == 0, error
     assert ran(project) == 1, "finished work was done twice"
-
-
-def test_seeds_are_recorded_and_the_status_is_computed(tmp_path):
-    record = "record('height', 1.0 + 0.01 * run.seed, what='a height', unit='share', run=run)"
-    project = Project(tmp_path, {"first": [record]})
-    (tmp_path / "book/published").mkdir()
-    (tmp_path / "book/profiles/small/first.yaml").write_text("rate: 0.2\n")
-    papers = {"height": {"what": "a height", "value": 0.5, "unit": "share", "where": "Table 1", "kind": "effect",
-                         "reason": "none"},
-              "width": {"what": "a width", "value": 2.0, "unit": "share", "where": "Table 2", "kind": "value",
-                        "reason": "needs a GPU"}}
-    (tmp_path / "book/published/first.json").write_text(json.dumps(papers))
-    code, out, error = project.call("run", "first", "--profile", "small", "--seeds", "3", "--record")
-    assert code == 0, error
-    ledger = json.loads((tmp_path / "book/results/first.json").read_text())
-    entry = ledger["small/height"]
-    assert entry["values"] == {"0": 1.0, "1": 1.01, "2": 1.02}
-    assert entry["status"] == "same direction" and entry["paper"]["where"] == "Table 1"
-    assert entry["parameters"]["rate"] == 0.2 and "seed" not in entry["parameters"]
-    assert ledger["paper/width"]["status"] == "not run" and ledger["paper/width"]["reason"] == "needs a GPU"
-    assert project.call("run", "first", "--profile", "small", "-p", "seed", "5")[0] == 0
-    assert json.loads((tmp_path / "book/results/first.json").read_text()) == ledger, "only --record writes the ledger"

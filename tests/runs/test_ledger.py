@@ -1,51 +1,129 @@
-"""The ledger's statistics and its computed status."""
+"""The ledger as it is read: runs, series over seeds, statistics, one table."""
 import json
 import math
 
 import pytest
 
-from nblib.runs import ledger
+from nblib.runs import bookkeeping, ledger
+from nblib.runs.ledger import Number
 
-EFFECT = {"value": 0.1, "kind": "effect", "unit": "share"}
-VALUE = {"value": 0.8, "kind": "value", "unit": "share"}
+FACTS = {"parameters": {"seed": 0}, "dataset": "shapes", "copy": "", "model": "net", "device": "CPU",
+         "processor": "AVX2", "threads": 1, "versions": {}, "seconds": 1.5, "commit": "abc1234", "dirty": False, "networks": [],
+         "paper_setting": [], "notes": []}
 
 
-def entry(values, paper, **more):
-    seeds = {str(seed): value for seed, value in enumerate(values)}
-    return {"values": seeds, "paper": paper, "profile": "gpu", "setting": "other", "unit": "share"} | more
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """An empty book."""
+    monkeypatch.setattr(ledger, "BOOK", tmp_path)
+    return tmp_path
+
+
+def write(seed, values, *, profile="recorded", key="", revision=1, **facts):
+    numbers = {name: Number(value, "share", f"a {name}") for name, value in values.items()}
+    named = {"profile": profile, "seed": seed, "key": key, "revision": revision}
+    return bookkeeping.write("lesson", numbers, FACTS | named | {"parameters": {"seed": seed}} | facts)
+
+
+AWKWARD = [0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0, 0.30000000000000004, 1e22, 123456789.12345679]
+
+
+def test_values_read_back_to_the_last_bit(book):
+    path = write(0, {f"number/{place}, {value}": value for place, value in enumerate(AWKWARD)})
+    (run,) = ledger.runs("lesson")
+    assert [it.value.hex() for it in run.numbers.values()] == [value.hex() for value in AWKWARD]
+    assert path.name == "recorded-seed0.csv" and run.facts["seconds"] == 1.5
+    table = ledger.table("lesson")
+    table.to_csv(book / "all.csv", index=False)
+    lines = (book / "all.csv").read_text().splitlines()[1:]
+    assert all(repr(value) in line for value, line in zip(AWKWARD, lines, strict=True))
+
+
+def test_a_series_has_the_newest_value_of_each_seed(book):
+    write(0, {"a": 0.1, "b": 0.2}, commit="first00")
+    write(10, {"a": 0.3})
+    write(0, {"a": 0.5, "c": 0.7}, revision=2, commit="second0")
+    write(0, {"a": 0.9}, key="0123abcd")
+    write(0, {"a": 0.8}, profile="gpu")
+    assert ledger.series("lesson", "a") == {0: 0.5, 10: 0.3}
+    assert ledger.series("lesson", "b") == {0: 0.2}, "a number is read from the newest file that holds it"
+    assert ledger.series("lesson", "c") == {0: 0.7}
+    assert ledger.series("lesson", "a", "gpu") == {0: 0.8}
+    assert ledger.series("lesson", "d") == ledger.series("other", "a") == {}
+    assert [facts["commit"] for facts in ledger.facts("lesson")] == ["first00", "second0", "abc1234"]
+    assert ledger.names() == ["lesson"] and ledger.profiles("lesson") == ["gpu", "recorded"]
+
+
+def test_facts_of_a_run_that_is_read_no_more_are_left_out(book):
+    write(0, {"a": 0.1}, commit="first00")
+    write(0, {"a": 0.5}, revision=2, commit="second0")
+    assert [facts["commit"] for facts in ledger.facts("lesson")] == ["second0"]
+
+
+def test_the_table_has_a_row_for_each_number_of_each_run(book):
+    write(0, {"a": 0.1, "b": 0.2}, paper_setting=["b"])
+    write(0, {"a": 0.9}, key="0123abcd", revision=2)
+    table = ledger.table("lesson")
+    assert table[["seed", "key", "revision", "name", "value", "setting"]].values.tolist() == [
+        [0, "", 1, "a", 0.1, "other"], [0, "", 1, "b", 0.2, "paper"], [0, "0123abcd", 2, "a", 0.9, "other"]]
+    assert set(table["device"]) == {"CPU"} and len(ledger.table("nothing")) == 0
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json"])
+def test_half_a_run_is_told_and_not_read(book, ending):
+    write(0, {"a": 0.1})
+    write(1, {"a": 0.2}).with_suffix(ending).unlink()
+    with pytest.warns(UserWarning, match="recorded-seed1.*not read: record the run again"):
+        assert ledger.series("lesson", "a") == {0: 0.1}
+
+
+@pytest.mark.parametrize("name, content", [
+    ("recorded-seed0.csv", "name,value,unit,what\na,many,share,an a\n"),
+    ("recorded-seed0.csv", "name;value\n"),
+    ("recorded-seed0.json", "{"),
+    ("recorded-seed0.json", "[]"),
+])
+def test_a_file_that_is_no_run_is_named(book, name, content):
+    write(0, {"a": 0.1}).with_name(name).write_text(content if name.endswith("json") else content + "a,0.1\n")
+    with pytest.raises(ValueError, match="recorded-seed0.csv.*do not read as a run"):
+        ledger.runs("lesson")
 
 
 def test_the_interval_is_students():
     low, high = ledger.interval([1.0, 2.0, 3.0])
     assert math.isclose(low, 2 - 4.302652729911275 / math.sqrt(3)) and math.isclose(high, 4 - low)
-    assert ledger.interval([1.0]) is None
+    assert ledger.interval([1.0]) is ledger.interval([]) is None
+    assert ledger.interval([-0.1, 0.1], unit="share") == ledger.interval([-0.1, 0.1]), "a difference is no share"
 
 
-@pytest.mark.parametrize("made, expected", [
-    (entry([], EFFECT), "not run"),
-    (entry([0.1], None), None),
-    (entry([0.05, 0.06, 0.07], EFFECT), "same direction"),
-    (entry([-0.05, 0.06, 0.17], EFFECT), "differs"),  # the interval holds zero
-    (entry([-0.05, -0.06, -0.07], EFFECT), "differs"),
-    (entry([-0.05, -0.06, -0.07], EFFECT | {"value": -0.2}), "same direction"),
-    (entry([0.05], EFFECT), "differs"),  # one seed has no interval
-    (entry([0.8, 0.8, 0.8], VALUE), "differs"),  # another setting cannot reproduce a value
-    (entry([0.8, 0.8, 0.8], VALUE, setting="paper"), "reproduced"),
-    (entry([0.805], VALUE, setting="paper"), "reproduced"),  # within one percentage point
-    (entry([0.7, 0.8, 0.9], VALUE, setting="paper"), "reproduced"),  # inside the interval
-    (entry([0.70, 0.71, 0.72], VALUE, setting="paper"), "differs"),
-    (entry([0.8, 0.8], VALUE, setting="paper", profile="default"), "differs"),  # a default run never reproduces
-])
-def test_the_status_is_computed(made, expected):
-    assert ledger.status(made) == expected
+def test_the_interval_of_a_share_is_taken_on_the_logit_scale():
+    values = [0.7, 0.8, 0.9]
+    low, high = ledger.interval(values, unit="share")
+    # logit 0.8 = log 4; half = t s / sqrt(3) / (0.8 * 0.2)
+    half = 4.302652729911275 * 0.1 / math.sqrt(3) / 0.16
+    assert math.isclose(math.log(low / (1 - low)), math.log(4) - half)
+    assert math.isclose(math.log(high / (1 - high)), math.log(4) + half)
+    mirrored = ledger.interval([1 - value for value in values], unit="share")
+    assert math.isclose(mirrored[0], 1 - high) and math.isclose(mirrored[1], 1 - low)
 
 
-def test_a_status_or_mean_that_was_typed_is_found(tmp_path):
-    honest = entry([0.05, 0.06, 0.07], EFFECT)
-    honest |= {"mean": 0.06, "status": ledger.status(honest)}
-    path = tmp_path / "chapter.json"
-    path.write_text(json.dumps({"gpu/a": honest}))
-    assert ledger.check(path) == []
-    path.write_text(json.dumps({"gpu/a": honest | {"status": "reproduced"}, "gpu/b": honest | {"mean": 0.08}}))
-    wrong = ledger.check(path)
-    assert len(wrong) == 2 and "reproduced" in wrong[0] and "0.08" in wrong[1]
+@pytest.mark.parametrize("values", [
+    [0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.99], [0.001, 0.0], [0.2, 0.5], [0.5, 0.5]])
+def test_the_interval_of_a_share_stays_in_its_range_and_holds_the_mean(values):
+    low, high = ledger.interval(values, unit="share")
+    assert 0 <= low <= sum(values) / len(values) <= high <= 1
+    assert (low, high) != (0, 1) or len(set(values)) > 1
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3])
+def test_seeds_that_agree_have_an_interval_of_one_point(value):
+    assert ledger.interval([value] * 3, unit="share") == (value, value)
+
+
+def test_what_was_moved_here_reads_as_it_was():
+    """Two numbers of the first ledger, with what is known of where they came from."""
+    assert ledger.series("saliency", "accuracy/B-cos", "pets")[3] == 0.75
+    facts = ledger.facts("saliency", "pets")
+    assert [it["seed"] for it in facts] == [0, 1, 2, 3, 4]
+    assert all(it["commit"].startswith("unknown") and it["notes"] for it in facts)
+    assert json.dumps(facts[3]["parameters"]["epochs"]) == "40"

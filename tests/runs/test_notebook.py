@@ -36,18 +36,73 @@ def test_a_refusal_shows_without_a_traceback(names):
     assert refused.value._render_traceback_() == [f"refused: {refused.value}"]
 
 
-def test_numbers_go_on_record_hidden_from_the_page(monkeypatch):
+@pytest.fixture
+def shown(monkeypatch) -> list[dict]:
+    """What `record` shows, as the metadata of its outputs; all of it has to stay off the page."""
+    made = []
+
+    def display(data, raw, metadata):
+        assert all(mime.startswith("application/papermill.record/") for mime in data)
+        made.append(metadata["nblib_record"])
+
+    monkeypatch.setattr(notebook, "display", display)
+    return made
+
+
+RUN = SimpleNamespace(dataset="shapes", model="small_resnet", device="cpu")
+
+
+def test_a_table_goes_on_record_at_once(shown):
+    notebook.record("height", {"a": 1.0, "b": math.nan, 3: 2}, what="height of {}", unit="", run=RUN)
+    (made,) = shown
+    assert made["numbers"] == [
+        {"name": "height/a", "value": 1.0, "unit": "", "what": "height of a", "setting": "other"},
+        {"name": "height/3", "value": 2.0, "unit": "", "what": "height of 3", "setting": "other"}]
+    facts = made["facts"]
+    assert (facts["dataset"], facts["copy"], facts["model"], facts["device"]) == ("shapes", "", "small_resnet", "CPU")
+    assert facts["threads"] >= 1 and facts["processor"] and set(facts["versions"]) == {"python", "torch", "numpy", "nblib"}
+    notebook.record("height", {"a": math.nan}, what="height of {}", unit="", run=RUN)
+    assert len(shown) == 1, "nothing to record, nothing shown"
+
+
+def test_numbers_and_tables_in_tables_go_on_record(shown):
+    notebook.record("width", 1.5, what="a width, {as it is}", unit="s", run=RUN, setting="paper")
+    notebook.record("iou", {"a": {"x": 0.25}, "b": {"y": 0.5}}, what="{} on {}", unit="share", run=RUN)
+    numbers = [(it["name"], it["value"], it["what"], it["setting"]) for made in shown for it in made["numbers"]]
+    assert numbers == [("width", 1.5, "a width, {as it is}", "paper"), ("iou/a/x", 0.25, "a on x", "other"),
+                       ("iou/b/y", 0.5, "b on y", "other")]
+
+
+def test_slips_in_recording_are_told(shown):
+    with pytest.raises(ValueError, match="setting 'papers' was given.*nearest: 'paper'"):
+        notebook.record("x", 1.0, what="", unit="", run=RUN, setting="papers")
+    with pytest.raises(ValueError, match="'{} on {}' was given for a, expected"):
+        notebook.record("x", {"a": 1.0}, what="{} on {}", unit="", run=RUN)
+    assert not shown
+
+
+def test_kept_networks_go_on_record_once_with_their_training(shown, names, tmp_path, monkeypatch):
+    from nblib import data, training
+
+    monkeypatch.setenv("NBLIB_STORE", str(tmp_path))
+    images = data.load("digits", limit=16)
+    training.trained("small_resnet", images, epochs=1)  # before the run
+    notebook.start("saliency_lab", names)
+    training.trained("small_resnet", images, epochs=1)
+    for name in "xy":
+        notebook.record(name, 1.0, what="", unit="", run=RUN)
+    (network,), second = (made["facts"]["networks"] for made in shown)
+    assert second == [] and network["file"].startswith("small_resnet-")
+    made_with = training.conditions("cpu")
+    assert network["training"].items() >= made_with.items() and network["training"]["seconds"] >= 0
+    assert network["training"]["resumed"] is False
+
+
+def test_what_is_said_is_markdown(monkeypatch):
     shown = []
-    monkeypatch.setattr(notebook, "display", lambda data, raw, metadata: shown.append((data, metadata)))
-    run = SimpleNamespace(dataset="shapes", model="small_resnet", device="cpu")
-    notebook.record_all("height", {"a": 1.0, "b": math.nan}, what="height of {}", unit="", run=run)
-    (data, metadata), = shown
-    assert metadata["nblib_record"] | {"device": ""} == {
-        "name": "height/a", "value": 1.0, "what": "height of a", "unit": "", "dataset": "shapes", "copy": "",
-        "model": "small_resnet", "device": "", "setting": "other"}
-    assert all(mime.startswith("application/papermill.record/") for mime in data)
-    with pytest.raises(ValueError, match="'paper' or 'other'"):
-        notebook.record("x", 1.0, what="", unit="", run=run, setting="papers")
+    monkeypatch.setattr(notebook, "display", shown.append)
+    notebook.say("a **number**")
+    assert shown[0]._repr_markdown_() == "a **number**"
 
 
 def test_every_published_number_names_its_place():

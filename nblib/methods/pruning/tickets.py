@@ -3,6 +3,7 @@ import copy
 import functools
 import inspect
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from nblib.methods.pruning.lottery import Fit, Ticket, checked_levels, lottery_t
 from nblib.methods.pruning.masks import sparsity_of
 from nblib.models import build
 from nblib.models import weights as files
-from nblib.training import fit, sources_of, usable
+from nblib.training import conditions, fit, note_network, sources_of, usable
 
 RECIPES = ("text", "published", "random", "one_shot", "fine_tuned", "retrained")
 PROCEDURES = RECIPES[:2]  # the others are controls, which start from a ladder
@@ -66,7 +67,10 @@ def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe
         if not usable(path):
             train = _trainer(path, data, {"seed": seed, **fit_options})
             ladder = functools.partial(kept_tickets, name, data, sparsities=levels, seed=seed, **fit_options)
-            _save(path, _made(recipe, make, train, levels, wanted, ladder, seed))
+            begun, resumed = time.monotonic(), any(path.parent.glob(f"{path.stem}.*.training.safetensors"))
+            tickets = _made(recipe, make, train, levels, wanted, ladder, seed)
+            _save(path, tickets, conditions(fit_options.get("device", "auto")) | {
+                "seconds": round(time.monotonic() - begun, 1), "resumed": resumed})
         return _load(path, make())
 
 
@@ -106,13 +110,13 @@ def _made(recipe: str, make: Callable[[], nn.Module], train: Fit, levels: Sequen
     return fine_tuned(train, tickets[0.0], sparsities=wanted, seed=seed)
 
 
-def _save(path: Path, tickets: Sequence[Ticket]) -> None:
+def _save(path: Path, tickets: Sequence[Ticket], training: dict) -> None:
     """Write all networks and masks to one file, and remove what the trainings left for going on."""
     tensors = {}
     for number, ticket in enumerate(tickets):
         tensors |= {f"{number}.model.{name}": tensor for name, tensor in ticket.model.state_dict().items()}
         tensors |= {f"{number}.mask.{name}": kept for name, kept in ticket.mask.items()}
-    files.write(path, tensors, tickets=len(tickets))
+    files.write(path, tensors, tickets=len(tickets), training=training)
     for checkpoint in path.parent.glob(f"{path.stem}.*.training.safetensors"):
         checkpoint.unlink()
 
@@ -120,6 +124,7 @@ def _save(path: Path, tickets: Sequence[Ticket]) -> None:
 def _load(path: Path, model: nn.Module) -> list[Ticket]:
     """Read what `_save` wrote."""
     tensors, meta = files.read(path)
+    note_network(path, meta)
     tickets = []
     for number in range(meta["tickets"]):
         parts = {"model": {}, "mask": {}}
