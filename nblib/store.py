@@ -95,6 +95,11 @@ def key(*parts: object) -> str:
     return digest.hexdigest()[:16]
 
 
+def seed(*parts: object) -> int:
+    """Return a whole number of 63 bits, made from content as `key` is: the seed of a generator that is theirs alone."""
+    return int(key(*parts), 16) >> 1
+
+
 def sources(*names: str) -> list[Path]:
     """Return the Python files of the rooms and modules of `nblib` that are named, such as "models" or "training.py"."""
     found: list[Path] = []

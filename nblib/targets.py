@@ -7,28 +7,36 @@ from torch import Tensor
 Target = Callable[[Tensor], Tensor]
 
 
-def _labels_for(labels: Tensor | int, logits: Tensor) -> Tensor:
-    """Return `labels` as an index of shape (N, 1) that fits `logits`, or say why it does not."""
-    count, classes = logits.shape
-    labels = torch.as_tensor(labels, device=logits.device)
-    if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8):
+def expect_labels(labels: Tensor | int, count: int, classes: int, device: torch.device | None = None) -> Tensor:
+    """Return the labels of `count` images, given as (N,) or as one for all, as (N,) long on the device, or their own.
+
+    Raises:
+        ValueError: labels of another shape, that are not whole numbers, or not one of the model's classes.
+    """
+    labels = torch.as_tensor(labels, device=device)
+    if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
         raise ValueError(f"labels of type {labels.dtype} were given, expected whole numbers")
     if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != count):
         raise ValueError(f"labels of shape {tuple(labels.shape)} were given, expected one label or ({count},)")
     if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= classes):
         wrong = labels.flatten()[((labels < 0) | (labels >= classes)).flatten()][0]
         raise ValueError(f"label {int(wrong)} was given, the model has {classes} classes: 0 to {classes - 1}")
-    return labels.long().expand(count).unsqueeze(1)
+    return labels.long().expand(count)
+
+
+def _of_class(values: Tensor, labels: Tensor | int) -> Tensor:
+    """Return the value of each row's class, (N,), of values (N, K)."""
+    return values.gather(1, expect_labels(labels, *values.shape, values.device).unsqueeze(1)).squeeze(1)
 
 
 def class_logit(labels: Tensor | int) -> Target:
     r"""Explain the logit of a class, :math:`z_{y}`. `labels`: (N,) whole numbers, or one for all images."""
-    return lambda logits: logits.gather(1, _labels_for(labels, logits)).squeeze(1)
+    return lambda logits: _of_class(logits, labels)
 
 
 def class_probability(labels: Tensor | int) -> Target:
     r"""Explain the softmax probability of a class, :math:`p_y=e^{z_y}/\sum_k e^{z_k}`. `labels` as in `class_logit`."""
-    return lambda logits: logits.softmax(1).gather(1, _labels_for(labels, logits)).squeeze(1)
+    return lambda logits: _of_class(logits.softmax(1), labels)
 
 
 def max_logit() -> Target:

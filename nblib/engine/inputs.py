@@ -22,6 +22,13 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(expect_int("seed", seed, 0))
 
 
+def expect_finite(what: str, values: Tensor) -> None:
+    """Refuse values (N, ...) that are not finite, with the numbers of the first rows that have some."""
+    if not values.isfinite().all():
+        bad = (~values.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+        raise ValueError(f"{what} {bad[:5]} have values that are not finite (NaN or infinite), expected finite ones")
+
+
 def check_inputs(model: nn.Module, images: Tensor) -> None:
     """Refuse a model in training mode, and images that are not a finite, non-empty (N, C, H, W) fit for the model."""
     training = next((name for name, module in model.named_modules() if module.training), None)
@@ -35,9 +42,7 @@ def check_inputs(model: nn.Module, images: Tensor) -> None:
         raise ValueError(f"images of shape {tuple(images.shape)} were given, expected at least one image and pixel")
     if not images.is_floating_point():
         raise ValueError(f"images of type {images.dtype} were given, expected floating point: images.float() / 255")
-    if not images.isfinite().all():
-        bad = (~images.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-        raise ValueError(f"images {bad[:5]} have values that are not finite (NaN or infinite), expected finite ones")
+    expect_finite("images", images)
     weight = next((p for p in model.parameters() if p.is_floating_point()), images)
     if (weight.dtype, weight.device) != (images.dtype, images.device):
         raise ValueError(

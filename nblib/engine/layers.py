@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int
-from nblib.engine.rows import chunks, logits_of
+from nblib.engine.rows import Room, chunks, logits_of, rows_at_once
 from nblib.hooks import capture, edit
 
-VALUES_AT_ONCE = 2**22  # of a layer's activations in one pass of the second half: 16 MB in single precision
-VALUES_AT_ONCE_ON_ACCELERATORS = 2**26
+ACTIVATIONS = Room(2**22, 2**26)  # in one pass of the second half: 16 MB in single precision on a CPU
 TOLERANCE = 1e-4  # relative: what two ways of computing a logit may differ by and still count as equal
 ROUNDINGS = 32  # of the largest logit: differences that a sum in another order makes
 
@@ -55,13 +54,6 @@ def nonnegative_output(model: nn.Module, layer: str, rows: Tensor) -> Tensor:
             "ones, none below zero: name a layer after a ReLU"
         )
     return output
-
-
-def rows_at_once(values: int, device: torch.device, chunk_size: int | None) -> int:
-    """Return how many rows of so many values one pass of the second half takes."""
-    if chunk_size is not None:
-        return expect_int("chunk_size", chunk_size, 1)
-    return max(1, (VALUES_AT_ONCE if device.type == "cpu" else VALUES_AT_ONCE_ON_ACCELERATORS) // values)
 
 
 def logit_after(
@@ -113,7 +105,7 @@ def _rest(model: nn.Module, layer: str, black: Tensor, chunk_size: int | None) -
             return model(black.clone())
 
     def rest(rows: Tensor) -> Tensor:
-        size = rows_at_once(rows[0].numel(), rows.device, chunk_size)
+        size = rows_at_once(rows[0].numel(), rows.device, chunk_size, ACTIVATIONS)
         return torch.cat([piece(part) for part in rows.split(size)])
 
     return rest

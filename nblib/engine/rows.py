@@ -1,5 +1,6 @@
 """Rows that fit in memory, and the loop over them that all gradient methods share."""
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,23 +9,39 @@ from nblib.checks import expect_int
 from nblib.engine.inputs import check_inputs
 from nblib.targets import Target, class_logit, evaluate
 
-PIXELS_AT_ONCE = 2**16  # on a CPU, 64 rows of 32 x 32: more rows leave the caches and are slower
-FEWEST_ROWS = 4  # one row of 224 x 224 at a time was a third slower
-PIXELS_AT_ONCE_ON_ACCELERATORS = 2**21  # 41 rows of 224 x 224: a ResNet-50 with its graph stays under 8 GB
+
+class Room(NamedTuple):
+    """How many values one pass of a computation takes, which was measured for each kind of computation."""
+
+    on_cpu: int
+    on_accelerators: int
+    fewest: int = 1  # rows, however many values they have
 
 
-def chunks(images: Tensor, steps: int, chunk_size: int | None) -> Iterator[tuple[Tensor, Tensor]]:
+PIXELS = Room(
+    2**16,  # 64 rows of 32 x 32: more rows leave the caches and are slower
+    2**21,  # 41 rows of 224 x 224: a ResNet-50 with its graph stays under 8 GB
+    fewest=4,  # one row of 224 x 224 at a time was a third slower
+)
+FEWEST_ROWS, PIXELS_AT_ONCE_ON_ACCELERATORS = PIXELS.fewest, PIXELS.on_accelerators
+
+
+def rows_at_once(values: int, device: torch.device, chunk_size: int | None, room: Room = PIXELS) -> int:
+    """Return how many rows one pass takes: `chunk_size`, or for None as many rows of so many values as have room."""
+    if chunk_size is not None:
+        return expect_int("chunk_size", chunk_size, 1)
+    return max(room.fewest, (room.on_cpu if device.type == "cpu" else room.on_accelerators) // values)
+
+
+def chunks(
+    images: Tensor, steps: int, chunk_size: int | None, room: Room = PIXELS
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Cut the `steps` × N rows of a computation into pieces; yield the step and the image of each row, (R,) each.
 
-    All images of one step come before the next step. A piece has `chunk_size` rows; None takes as many as hold
-    `PIXELS_AT_ONCE` pixels, and on a GPU more.
+    All images of one step come before the next step. A piece has `chunk_size` rows; None takes as many as have room.
     """
-    if chunk_size is None:
-        pixels = PIXELS_AT_ONCE if images.device.type == "cpu" else PIXELS_AT_ONCE_ON_ACCELERATORS
-        chunk_size = max(FEWEST_ROWS, pixels // images[0, 0].numel())
-    expect_int("chunk_size", chunk_size, 1)
-    rows = torch.arange(steps * len(images), device=images.device)
-    for piece in rows.split(chunk_size):
+    size = rows_at_once(images[0, 0].numel(), images.device, chunk_size, room)
+    for piece in torch.arange(steps * len(images), device=images.device).split(size):
         yield piece // len(images), piece % len(images)
 
 

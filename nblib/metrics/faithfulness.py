@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_number, expect_one_of
-from nblib.engine import check_inputs, chunks, logits_of, seeded
+from nblib.engine import check_inputs, chunks, expect_finite, logits_of, seeded
 from nblib.metrics.imputation import impute
-from nblib.targets import class_logit, class_probability
+from nblib.targets import class_logit, class_probability, expect_labels
 
 ORDERS = {"morf": 1, "lerf": -1, "random": 0}  # the factor by which a map is ranked
 VALUES = {
@@ -41,9 +41,7 @@ def removal_ranks(maps: Tensor, *, order: str = "morf", seed: int = 0) -> Tensor
     sign = ORDERS[expect_one_of("order", order, ORDERS)]
     if maps.ndim != 3 or not maps.numel():
         raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, H, W), not empty")
-    if not maps.isfinite().all():
-        bad = (~maps.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-        raise ValueError(f"maps {bad[:5]} have values that are not finite (NaN or infinite), expected finite ones")
+    expect_finite("maps", maps)
     values = maps.detach() if maps.is_floating_point() else maps.double()
     shuffled = torch.randperm(maps[0].numel(), generator=seeded(seed)).to(maps.device)
     values = (sign * values.flatten(1) + 0.0)[:, shuffled]  # + 0.0, so that a zero has no sign
@@ -104,7 +102,7 @@ def road(
     Args:
         model: in evaluation mode, (N, C, H, W) → logits (N, K).
         images: (N, C, H, W), finite.
-        labels: (N,) whole numbers, the class whose answer is followed.
+        labels: (N,) whole numbers, the class whose answer is followed, or one for all images.
         maps: (N, H, W), finite, signed, as `removal_ranks` takes them.
         percentages: P numbers, 0 to below 100: how much is removed, each time from the untouched image.
         order: "morf", "lerf" or "random"; see `removal_ranks`.
@@ -131,25 +129,13 @@ def road(
     ranks = removal_ranks(maps.to(images.device), order=order, seed=seed).int()
     counts = torch.tensor([0, *_counts(percentages, maps[0].numel())], device=images.device)
     curve = images.new_empty(len(images), len(counts))
-    labels = _checked_labels(model, images, labels)
     with torch.no_grad():
+        labels = expect_labels(labels, len(images), logits_of(model, images[:1]).shape[1], images.device)
         for step, image in chunks(images, len(counts), chunk_size):
             keep = ranks[image] >= counts[step].view(-1, 1, 1)
             rows = impute(images[image], keep, noise=noise, seed=seed)
             curve[image, step] = answer(logits_of(model, rows), labels[image])
     return curve
-
-
-def _checked_labels(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Return labels (N,) on the images' device, one of the model's classes for each image."""
-    with torch.no_grad():
-        classes = logits_of(model, images[:1]).shape[1]
-    labels = torch.as_tensor(labels, device=images.device)
-    if labels.shape != (len(images),) or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise ValueError(f"labels {tuple(labels.shape)} of {labels.dtype} were given, expected whole numbers ({len(images)},)")
-    if int(labels.min()) < 0 or int(labels.max()) >= classes:
-        raise ValueError(f"labels from {int(labels.min())} to {int(labels.max())} were given, the model has classes 0 to {classes - 1}")
-    return labels.long()
 
 
 def aopc(curve: Tensor, *, reference: str = "untouched") -> Tensor:

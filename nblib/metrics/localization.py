@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nblib.checks import expect_int, expect_number
-from nblib.engine import as_given
+from nblib.engine import as_given, seeded
 from nblib.metrics.maps import to_patches
 from nblib.metrics.ranks import ranks
 
@@ -222,12 +222,11 @@ def trivial_maps(masks: Tensor, *, seed: int = 0) -> dict[str, Tensor]:
     """
     if masks.ndim != 3:
         raise ValueError(f"masks of shape {tuple(masks.shape)} were given, expected (N, H, W)")
-    generator = torch.Generator().manual_seed(seed)
     empty = torch.zeros(masks.shape, device=masks.device)
     down, across = (torch.exp(-8 * (((torch.arange(n) + 0.5) / n - 0.5) ** 2)) for n in masks.shape[1:])
     return {
         "empty": empty,
         "full": empty + 1,
-        "uniform": torch.rand(masks.shape, generator=generator).to(masks.device),
+        "uniform": torch.rand(masks.shape, generator=seeded(seed)).to(masks.device),
         "centre": torch.outer(down, across).to(masks.device).expand(masks.shape).clone(),
     }

@@ -25,7 +25,7 @@ def normalise(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def has_own_forward(model: nn.Module) -> bool:
-    """Say whether the forward pass of a model is that of its class, behind `normalised` or not, and not another put there."""
+    """Say whether the forward pass of a model is that of its class, behind `normalised` or not, and no other."""
     given = vars(model).get("forward")
     return given is None or (isinstance(given, functools.partial) and given.func is _forward and given.args == (model,))
 

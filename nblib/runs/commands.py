@@ -89,18 +89,18 @@ def _results(given: argparse.Namespace) -> None:
 
 
 def _data(given: argparse.Namespace) -> int:
-    from nblib.data.files import sources
+    from nblib import data
 
     try:
         if given.action == "list":
-            for name, what, images, where, present in sources.describe(given.data_dir):
+            for name, what, images, where, present in data.describe(given.data_dir):
                 print(f"{name:<15}{'here' if present else '-':<6}{images:>10}  {what}  ({where})")
             return 0
         if given.action == "fetch":
-            where = sources.fetch(given.name, given.data_dir)
+            where = data.fetch(given.name, given.data_dir)
             print(f"{given.name}: {where or 'nothing to fetch, it is generated or comes with a library'}")
             return 0
-        problems = sources.verify(given.name, given.data_dir)
+        problems = data.verify(given.name, given.data_dir)
     except (ValueError, KeyError, RuntimeError) as error:
         raise Refused(error.args[0] if isinstance(error, KeyError) else str(error)) from None
     print("\n".join(problems) or f"{given.name}: complete")

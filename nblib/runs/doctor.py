@@ -84,12 +84,12 @@ def _gpu() -> tuple[bool, str]:
 
 
 def _data() -> tuple[bool, str]:
-    from nblib.data.files import sources
+    from nblib import data
 
     root = os.environ.get("NBLIB_DATA")
     if not root:
         return False, "NBLIB_DATA is not set: shapes and digits work; for real images set it to their folder"
-    here = [name for name, _, _, _, present in sources.describe(None) if present]
+    here = [name for name, _, _, _, present in data.describe(None) if present]
     return Path(root).is_dir(), f"data sets here: {', '.join(here)}"
 
 

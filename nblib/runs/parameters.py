@@ -153,9 +153,8 @@ def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
 
 def _check_meaning(values: Mapping[str, object]) -> None:
     """Refuse a device, data set, model or layer that is not there; costs the import of torch and some seconds."""
-    from nblib import data
+    from nblib import data, models
     from nblib.hooks import find
-    from nblib.models import building as models
     from nblib.training import choose_device
 
     try:

@@ -1,4 +1,4 @@
-"""Training and measuring a classifier, on any device; finished trainings are kept, interrupted ones go on."""
+"""Training, measuring, saving and loading a classifier: what is checked before the loop begins."""
 import math
 import tempfile
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from nblib.checks import expect_int, expect_number, expect_one_of, quoted
 from nblib.data import Images
 from nblib.models import weights as files
 from nblib.models.b_cos import is_b_cos, uniform_off_label_loss
+from nblib.targets import expect_labels
 from nblib.training import loop, processes
 
 PRECISION = ("32-true", "bf16-mixed", "16-mixed")
@@ -34,7 +35,8 @@ def choose_device(name: str) -> torch.device:
 
 def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr: float = 5e-3,
         weight_decay: float = 0.05, schedule: str = "one_cycle", optimizer: str = "adamw",
-        loss: loop.Loss | None = None, augment: str | None = None, seed: int = 0, device: str = "auto", devices: int = 1, precision: str = "32-true",
+        loss: loop.Loss | None = None, augment: str | None = None, seed: int = 0, device: str = "auto",
+        devices: int = 1, precision: str = "32-true",
         after_step: Callable[[nn.Module], object] | None = None, checkpoint: str | Path | None = None,
         progress: bool = True) -> list[float]:
     """Train `model` in place; it ends in evaluation mode, on the device on which it was.
@@ -74,17 +76,18 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
     """
     chosen = choose_device(device)
     options = dict(
-        epochs=expect_int("epochs", epochs, 1), batch_size=expect_int("batch_size", batch_size, 1), lr=expect_number("lr", lr, 0),
-        weight_decay=expect_number("weight_decay", weight_decay, 0), schedule=expect_one_of("schedule", schedule, loop.SCHEDULE),
-        optimizer=expect_one_of("optimizer", optimizer, loop.OPTIMIZER), augment=expect_one_of("augment", augment, loop.AUGMENT),
-        seed=expect_int("seed", seed, 0))
+        epochs=expect_int("epochs", epochs, 1), batch_size=expect_int("batch_size", batch_size, 1),
+        lr=expect_number("lr", lr, 0), weight_decay=expect_number("weight_decay", weight_decay, 0),
+        schedule=expect_one_of("schedule", schedule, loop.SCHEDULE),
+        optimizer=expect_one_of("optimizer", optimizer, loop.OPTIMIZER),
+        augment=expect_one_of("augment", augment, loop.AUGMENT), seed=expect_int("seed", seed, 0))
     expect_one_of("precision", precision, PRECISION)
     _check_parts(data, options["batch_size"], expect_int("devices", devices, 1), chosen)
     loss = loss or (uniform_off_label_loss if is_b_cos(model) else F.cross_entropy)
     work = dict(model=model, data=data, options=options, loss=loss, after_step=after_step, precision=precision,
                 progress=progress, device=chosen, devices=devices)
     home = _device_of(model)
-    _check_labels(model, data)
+    expect_labels(data.labels, len(data), predict(model, data[:1].images).shape[1])
     try:
         if devices == 1:
             return loop.train(checkpoint=checkpoint, **work)
@@ -109,14 +112,6 @@ def _check_parts(data: Images, batch_size: int, devices: int, device: torch.devi
     if devices > there or (devices > 1 and device.index is not None):
         there = there if device.index is None else 1
         raise ValueError(f"devices={devices} on {str(device)!r} was given, expected at most {there}")
-
-
-def _check_labels(model: nn.Module, data: Images) -> None:
-    """Refuse labels for which the model has no logit."""
-    low, high = int(data.labels.min()), int(data.labels.max())
-    classes = predict(model, data[:1].images).shape[1]
-    if low < 0 or high >= classes:
-        raise ValueError(f"labels from {low} to {high} were given, the model's classes are 0 to {classes - 1}")
 
 
 def _device_of(model: nn.Module) -> torch.device:
@@ -173,5 +168,3 @@ def load(model: nn.Module, path: str | Path) -> dict:
     tensors, meta = files.read(path)
     files.put(model, tensors, path)
     return meta
-
-

@@ -79,7 +79,7 @@ def train(*, model: nn.Module, data: Images, options: dict, loss: Loss, after_st
     shown = progress and fabric.global_rank == 0 and sys.stderr.isatty()
     bar = tqdm(range(len(losses), options["epochs"]), desc="training", unit="epoch", ascii=True, disable=not shown)
     for epoch in bar:
-        with _seeded(fabric.device, _seed(options["seed"], epoch)):
+        with _seeded(fabric.device, store.seed(options["seed"], epoch)):
             losses.append(_epoch(fabric, wrapped, optimizer, read, data.labels, epoch, options, loss, after_step))
         bar.set_postfix(loss=f"{losses[-1]:.3f}")
         if checkpoint and fabric.global_rank == 0:
@@ -93,7 +93,7 @@ def _epoch(fabric: "Fabric", model: nn.Module, optimizer: torch.optim.Optimizer,
     """Go through the data once, each process through its part of every batch, and return the mean loss."""
     count, rank, world = len(labels), fabric.global_rank, fabric.world_size
     steps = min(math.ceil(count / options["batch_size"]), count // world)
-    generator = torch.Generator().manual_seed(_seed(options["seed"], epoch))
+    generator = torch.Generator().manual_seed(store.seed(options["seed"], epoch))
     order = torch.randperm(count, generator=generator)
     chances = torch.rand(count, 3, generator=generator)  # for augmentation: whether to mirror, moves in y and x
     total = torch.zeros((), device=fabric.device)
@@ -117,11 +117,6 @@ def _epoch(fabric: "Fabric", model: nn.Module, optimizer: torch.optim.Optimizer,
                 after_step(model.module)
         total += value.detach() * len(mine)
     return float(fabric.all_reduce(total, reduce_op="sum")) / count
-
-
-def _seed(seed: int, epoch: int) -> int:
-    """Return the seed of one epoch, so that a run can start at any of them."""
-    return int(store.key(seed, epoch), 16) >> 1
 
 
 @contextlib.contextmanager

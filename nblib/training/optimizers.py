@@ -29,8 +29,8 @@ class Ranger(torch.optim.RAdam):
         ValueError: an option out of range.
 
     Source: Liu et al. (2020) for RAdam, Zhang et al. (2019) for look-ahead, Yong et al. (2020) for centralised
-    gradients; together as in the optimiser of that name that P2's code uses (B2 of its specification), with its
-    constants as defaults. The variance threshold of 5 is RAdam's own.
+    gradients; together as in the optimiser of that name that P2's code uses, with its constants as defaults. The
+    variance threshold of 5 is RAdam's own.
     """
 
     def __init__(

@@ -208,7 +208,7 @@ def test_pixels_go_by_rank_and_equal_values_by_the_seed():
 
 @pytest.mark.parametrize("change, message", [
     ({"order": "more"}, "morf"), ({"value": "right"}, "correct"), ({"percentages": [100]}, "less"),
-    ({"percentages": [-1]}, "percentages"), ({"labels": torch.full((6,), 4)}, "classes 0 to 3"),
+    ({"percentages": [-1]}, "percentages"), ({"labels": torch.full((6,), 4)}, "4 classes: 0 to 3"),
     ({"labels": torch.zeros(5, dtype=torch.long)}, "labels"), ({"maps": torch.zeros(6, 12, 11)}, "maps"),
     ({"maps": torch.full((6, 12, 12), torch.nan)}, "finite"), ({"images": torch.full((6, 3, 12, 12), torch.nan)}, "finite"),
 ])

@@ -83,7 +83,7 @@ def names(bodies: int, markings: int) -> tuple[str, ...]:
 
 def _generator(*parts: object) -> torch.Generator:
     """Return a random generator that belongs to `parts` alone."""
-    return torch.Generator().manual_seed(int(store.key("shapes", *parts), 16) >> 1)
+    return torch.Generator().manual_seed(store.seed("shapes", *parts))
 
 
 def _scene(generator: torch.Generator, count: int, bodies: int, markings: int, difficulty: float) -> Scene:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nblib.checks import expect_int, expect_one_of
-from nblib.engine import Head, chunks, rows_at_once, seeded
+from nblib.engine import ACTIVATIONS, Head, chunks, rows_at_once, seeded
 
 ALMOST_NOTHING = 64  # roundings of the largest value: a spread below that is no spread
 
@@ -161,7 +161,7 @@ def mask_response(
         (M, N), in logits.
     """
     masks = masks.to(coefficients)
-    rows = rows_at_once(bank.shape[1] * coefficients[0, 0].numel(), bank.device, chunk_size)
+    rows = rows_at_once(bank.shape[1] * coefficients[0, 0].numel(), bank.device, chunk_size, ACTIVATIONS)
     pieces = chunks(coefficients, len(masks), rows)
     values = [head(masked_activations(coefficients[image], masks[mask], bank)) for mask, image in pieces]
     return torch.cat(values).view(len(masks), len(coefficients))

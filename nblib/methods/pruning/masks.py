@@ -91,7 +91,7 @@ def random_mask(mask: Mask, *, seed: int = 0) -> Mask:
         seed: decides which. With the same seed a sparser mask removes what a denser one of the same parameters does,
             and more, so that random masks are nested as those by magnitude are.
     """
-    generator = torch.Generator().manual_seed(int(store.key("random mask", expect_int("seed", seed, 0)), 16) >> 1)
+    generator = torch.Generator().manual_seed(store.seed("random mask", expect_int("seed", seed, 0)))
     result = {}
     for name, kept in mask.items():
         rank = torch.randperm(kept.numel(), generator=generator)
