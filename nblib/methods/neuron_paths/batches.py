@@ -67,6 +67,11 @@ class Batch:
         """Return the probability of the label of each row's image, (R,)."""
         return class_probability(self.labels[image])(precise(logits))
 
+    @property
+    def everyone(self) -> Tensor:
+        """The numbers of the images, (N,): the image of each path, where there is one path an image."""
+        return torch.arange(len(self.images), device=self.images.device)
+
     def only(self, number: int) -> "Batch":
         """Return the batch with only one of its layers."""
         return dataclasses.replace(self, layers=(self.layers[number],), clean=(self.clean[number],))
@@ -78,39 +83,41 @@ def by_batches(
     images: Tensor,
     labels: Tensor | int,
     layers: Sequence[str],
-    *extra: Tensor,
-    steps: int,
-    quadrature: str,
+    besides: Callable[[], Sequence[Tensor]] = tuple,
+    *,
+    steps: int = 1,
+    quadrature: str = "left",
     tokens: str,
     chunk_size: int | None,
     paths: int = 1,
 ) -> list:
-    """Check the input; return `function(batch, *extra of its images)` for batches of images that fit into memory.
+    """Check the input; return `function(batch, *besides of its images)` for batches of images that fit into memory.
 
-    All steps of `paths` paths an image are to fit into one pass of `chunk_size` rows, as far as they do for one image.
+    `besides()` is called once the images are checked, and gives tensors (N, ...) that go with them. All steps of `paths`
+    paths an image are to fit into one pass of `chunk_size` rows, as far as they do for one image.
     """
     check_inputs(model, images)
-    layers = _layer_names(layers)
+    besides = besides()
+    layers = expect_layers(layers)
     points, weights = (t.to(precise(images[:0])) for t in quadrature_rule(quadrature, steps))
     rows = _rows_in_a_pass(images, chunk_size)
     images, results = images.detach(), []
     with torch.inference_mode(False), torch.enable_grad(), frozen(model):
-        where = token_slice(model, tokens)
+        where = _expect_tokens(model, tokens)
         for first in range(0, len(images), per_batch := max(1, rows // (steps * paths))):
             part = slice(first, first + per_batch)
             some = images[part].clone()
-            clean, classes = _clean(model, some, layers, where, rows)
+            clean, classes = _read_clean(model, some, layers, where, rows)
             if first == 0:
-                labels = _labels(labels, images, classes)
+                labels = _expect_labels(labels, images, classes)
                 _refuse_unread(model, some[:1], layers, tokens)
             batch = Batch(model, some, labels[part], layers, clean, where, points, weights, rows)
-            results.append(function(batch, *(tensor[part] for tensor in extra)))
+            results.append(function(batch, *(tensor[part] for tensor in besides)))
     return results
 
 
-def neuron_sets(model: nn.Module, images: Tensor, neurons: Tensor, *, shared: bool = False) -> Tensor:
-    """Check the input; return neurons given as (N, L), (N, L, k) or, where `shared`, (1, L, k), as (N, L, k)."""
-    check_inputs(model, images)
+def expect_neurons(images: Tensor, neurons: Tensor, *, shared: bool = False) -> Tensor:
+    """Return neurons given as (N, L), (N, L, k) or, where `shared`, (1, L, k), as (N, L, k) on the images' device."""
     fits = isinstance(neurons, Tensor) and not neurons.is_floating_point() and neurons.dtype != torch.bool
     fits = fits and neurons.ndim in (2, 3) and (shared or neurons.numel()) and (
         len(neurons) == len(images) or (shared and neurons.ndim == 3 and len(neurons) == 1))
@@ -131,8 +138,8 @@ def refuse_outside(batch: Batch, sets: Tensor) -> None:
             expect_int(f"neuron of {layer!r}", int(value), 0, clean.shape[2] - 1)
 
 
-def _layer_names(layers: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers as a tuple, one or more, each of them once."""
+def expect_layers(layers: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers as a tuple, if they are one or more, each of them once."""
     layers = (layers,) if isinstance(layers, str) else tuple(layers)
     if not layers or len(set(layers)) < len(layers):
         raise ValueError(f"layers {list(layers)} were given, expected one or more, each of them once")
@@ -147,7 +154,7 @@ def _rows_in_a_pass(images: Tensor, chunk_size: int | None) -> int:
     return max(FEWEST_ROWS, pixels // images[0, 0].numel())
 
 
-def token_slice(model: nn.Module, tokens: str) -> slice:
+def _expect_tokens(model: nn.Module, tokens: str) -> slice:
     """Return which tokens are meant, and refuse class tokens from which no logit is read."""
     expect_one_of("tokens", tokens, TOKENS)
     parts = vit_parts(model) if has_vit_parts(model) else None
@@ -157,14 +164,14 @@ def token_slice(model: nn.Module, tokens: str) -> slice:
     return {"cls": slice(0, 1), "patches": slice(prefix, None), "all": slice(None)}[tokens]
 
 
-def _labels(labels: Tensor | int, images: Tensor, classes: int) -> Tensor:
+def _expect_labels(labels: Tensor | int, images: Tensor, classes: int) -> Tensor:
     """Return the labels (N,) of images, if the model has such classes."""
     class_logit(labels)(images.new_zeros(1, classes).expand(len(images), -1))  # says what is wrong with them
     return torch.as_tensor(labels, device=images.device).long().expand(len(images))
 
 
-def _clean(model: nn.Module, images: Tensor, layers: tuple[str, ...], tokens: slice,
-           rows: int) -> tuple[tuple[Tensor, ...], int]:
+def _read_clean(model: nn.Module, images: Tensor, layers: tuple[str, ...], tokens: slice,
+                rows: int) -> tuple[tuple[Tensor, ...], int]:
     """Return the neurons (N, τ, n) of each layer in the tokens that are looked at, unedited, and the number of classes.
 
     Refuses layers that are no neurons of tokens, and those that do not run once each, in the order given.

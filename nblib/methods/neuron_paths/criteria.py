@@ -1,10 +1,7 @@
-"""What a path is chosen by: each criterion says how good every neuron of the next layer would be for every path so far.
-
-They have the same three methods and hold P partial paths, each of one image; n neurons are in the next layer.
-`scores()` gives (P, n), the larger the better; `extend(parents, chosen)` goes on with Q of the paths, each with one
-neuron added; `final(parents, chosen)` gives the criterion of complete paths, (Q,), before the last layer is added.
-"""
+"""What a path is chosen by: each criterion says how good every neuron of the next layer would be for every path so far."""
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.autograd.forward_ad as forward
@@ -14,8 +11,40 @@ from nblib.engine import logits_of, precise
 from nblib.hooks import capture, edit
 from nblib.methods.neuron_paths.batches import Batch, drawn
 from nblib.methods.neuron_paths.scores import knowledge
-from nblib.methods.neuron_paths.slopes import block_of_each_layer, forward_mode, slopes_for
+from nblib.methods.neuron_paths.slopes import block_of_each_layer, forward_mode, slopes_for, unpacked
 from nblib.models.vit import vit_parts
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a search was told beside its batch; each criterion reads what it needs.
+
+    Attributes:
+        candidates: of joint attribution, "layer_scaled" or "layer_clean".
+        rerank: of joint attribution, how many of a layer's candidates get their exact score, 0 for none.
+        start: of mean gradient and influence pattern, the baseline images (N, C, H, W).
+        seed: of random paths.
+        numbers: of random paths, the place of each image among all that were given, (N,).
+    """
+
+    candidates: str
+    rerank: int
+    start: Tensor
+    seed: int
+    numbers: Tensor
+
+
+class Criterion(Protocol):
+    """What a search asks. It holds P partial paths, each of one image; n neurons are in the next layer."""
+
+    def scores(self) -> Tensor:
+        """Return how good each neuron of the next layer would be for each path, (P, n), the larger the better."""
+
+    def extend(self, parents: Tensor, chosen: Tensor) -> None:
+        """Go on with paths `parents` (Q,) to which neurons `chosen` (Q,) of the next layer are added."""
+
+    def final(self, parents: Tensor, chosen: Tensor) -> Tensor:
+        """Return the criterion (Q,) of complete paths, before `extend` adds the last layer."""
 
 
 class JointAttribution:
@@ -60,7 +89,7 @@ class LayerByLayer:
 
     def __init__(self, batch: Batch, values: list[Tensor]):
         self.values, self.number = values, 0
-        self.image = torch.arange(len(batch.images), device=batch.images.device)
+        self.image = batch.everyone
         self.total = batch.zeros(len(batch.images))
 
     def scores(self) -> Tensor:
@@ -85,7 +114,7 @@ class InfluencePattern:
 
     def __init__(self, batch: Batch, start: Tensor):
         self.batch, self.start, self.number = batch, start, 0
-        self.image = torch.arange(len(batch.images), device=batch.images.device)
+        self.image = batch.everyone
         self.product = batch.zeros(len(self.image), len(batch.points)) + 1  # of each path at each point, (P, m)
         self.before = None  # the neuron of each path in the layer before, (P,)
 
@@ -112,22 +141,16 @@ class InfluencePattern:
         found = []
         for path, step in batch.pieces(len(self.image)):
             with forward_mode():
-                x, edits = self._on_the_way(path, step), {}
+                x, way = on_the_way(batch, self.start, self.image[path], step)
                 if self.number:
-                    x = forward.unpack_dual(x).primal
                     edits = {batch.layers[self.number - 1]: self._moved(self.before[path])}
+                else:
+                    x, edits = forward.make_dual(x, way), {}
                 with edit(batch.model, edits), capture(batch.model, [layer]) as tensors:
                     logits_of(batch.model, x)
-                value, tangent = forward.unpack_dual(tensors[layer])
-            tangent = torch.zeros_like(value) if tangent is None else tangent
+                _, tangent = unpacked(tensors[layer])
             found.append(precise(tangent[:, batch.tokens]).sum(1))
         return torch.cat(found).unflatten(0, (len(self.image), -1))
-
-    def _on_the_way(self, path: Tensor, step: Tensor) -> Tensor:
-        """Return images (R, C, H, W) on the way from the baseline image, which move along it at unit speed."""
-        image = self.image[path]
-        way = self.batch.images[image] - self.start[image]
-        return forward.make_dual(self.start[image] + self.batch.points[step, None, None, None].to(way) * way, way)
 
     def _moved(self, chosen: Tensor) -> Callable[[Tensor], Tensor]:
         """Return an edit that lets the chosen neuron of each row, (R,), move at unit speed in the tokens looked at."""
@@ -172,10 +195,17 @@ class CarriedInfluencePattern(InfluencePattern):
     def _moving(self, path: Tensor, step: Tensor) -> tuple[Tensor, int]:
         """Return the tokens of rows (R,) that move at unit speed, and the block in front of which they are."""
         if self.number == 0:
-            return vit_parts(self.batch.model).embed(self._on_the_way(path, step)), 0
+            x = forward.make_dual(*on_the_way(self.batch, self.start, self.image[path], step))
+            return vit_parts(self.batch.model).embed(x), 0
         before = self.places[self.number - 1]
         block, x = self.blocks[before], self.state[path, step]
         return block.mlp_out(x, self._moved(self.before[path])(block.neurons(x))), before + 1
+
+
+def on_the_way(batch: Batch, start: Tensor, image: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images (R, C, H, W) on the way from their baseline images `start`, and that whole way; image, step (R,)."""
+    way = batch.images[image] - start[image]
+    return start[image] + batch.points[step, None, None, None].to(way) * way, way
 
 
 def influence_pattern(batch: Batch, start: Tensor) -> InfluencePattern:
@@ -196,8 +226,7 @@ def mean_gradient(batch: Batch, start: Tensor) -> list[Tensor]:
     """
     totals = [batch.zeros(len(clean), clean.shape[2]) for clean in batch.clean]
     for image, step in batch.pieces(len(batch.images)):
-        way = batch.images[image] - start[image]
-        x = start[image] + batch.points[step, None, None, None].to(way) * way
+        x, _ = on_the_way(batch, start, image, step)
         with capture(batch.model, batch.layers) as tensors:
             values = batch.probability(logits_of(batch.model, x.requires_grad_()), image)
         neurons = [tensors[layer] for layer in batch.layers]
@@ -206,11 +235,11 @@ def mean_gradient(batch: Batch, start: Tensor) -> list[Tensor]:
     return totals
 
 
-CRITERIA: dict[str, Callable] = {
-    "joint_attribution": lambda batch, o: JointAttribution(batch, o["candidates"], o["rerank"]),
-    "activation": lambda batch, o: LayerByLayer(batch, activation(batch)),
-    "mean_gradient": lambda batch, o: LayerByLayer(batch, mean_gradient(batch, o["start"])),
-    "influence_pattern": lambda batch, o: influence_pattern(batch, o["start"]),
-    "integrated_gradients": lambda batch, o: LayerByLayer(batch, knowledge(batch)),
-    "random": lambda batch, o: LayerByLayer(batch, drawn("random paths", o["seed"], o["numbers"], batch.clean)),
+CRITERIA: dict[str, Callable[[Batch, Options], Criterion]] = {
+    "joint_attribution": lambda batch, given: JointAttribution(batch, given.candidates, given.rerank),
+    "activation": lambda batch, given: LayerByLayer(batch, activation(batch)),
+    "mean_gradient": lambda batch, given: LayerByLayer(batch, mean_gradient(batch, given.start)),
+    "influence_pattern": lambda batch, given: influence_pattern(batch, given.start),
+    "integrated_gradients": lambda batch, given: LayerByLayer(batch, knowledge(batch)),
+    "random": lambda batch, given: LayerByLayer(batch, drawn("random paths", given.seed, given.numbers, batch.clean)),
 }

@@ -12,44 +12,31 @@ from torch import Tensor, nn
 from nblib.checks import expect_int, expect_number, expect_one_of, unknown
 from nblib.engine import logits_of, precise, seeded
 from nblib.hooks import edit
-from nblib.methods.neuron_paths.batches import Batch, by_batches, drawn, neuron_sets, refuse_outside
+from nblib.methods.neuron_paths.batches import Batch, by_batches, drawn, expect_layers, expect_neurons, refuse_outside
 
 FACTORS = {"remove": 0.0, "enhance": 2.0}
 INTERVENTIONS = (*FACTORS, "mean")
 
 
-def edited_probabilities(
-    model: nn.Module,
-    images: Tensor,
-    layers: Sequence[str],
-    neurons: Tensor,
-    *,
-    intervention: str = "remove",
-    tokens: str = "cls",
-    means: Mapping[str, Tensor] | None = None,
-    chunk_size: int | None = None,
-) -> Tensor:
+def edited_probabilities(model: nn.Module, images: Tensor, layers: Sequence[str], neurons: Tensor, *,
+                         intervention: str = "remove", tokens: str = "cls", means: Mapping[str, Tensor] | None = None,
+                         chunk_size: int | None = None) -> Tensor:
     r"""The class probabilities with some neurons of all layers edited at once, :math:`p(\cdot\mid x,\tilde w)`.
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        layers: L layers in the order in which they run, as for `find_paths`.
         neurons: (N, L), (N, L, k) or (1, L, k) whole numbers; one that is named twice is edited once.
         intervention: "remove" (× 0), "enhance" (× 2), or "mean" (their mean over images, where 0 may be unusual).
-        tokens: in which tokens: "cls", "patches" or "all", as for `find_paths`. An edit of many tokens weighs more
-            than one of a single token, so that effects of different `tokens` do not compare.
+        tokens: an edit of many tokens weighs more than one of a single token, so that effects of different `tokens` do
+            not compare.
         means: for "mean", from layer to (n,), by `mean_activations`.
-        chunk_size: rows in one forward pass; None goes by the images' size. Results do not depend on it.
+
+    Other arguments, and errors: as in `nblib.methods.neuron_paths`.
 
     Returns:
-        (N, K), softmax probabilities; `nblib.methods.neuron_paths.measures.path_effect` sums up how they differ from the clean ones.
+        (N, K), softmax probabilities; `path_effect` sums up how they differ from the clean ones.
 
     Raises:
-        ValueError: as `find_paths`; neurons that do not fit; an unknown intervention; means where none are used, or
-            none or others where they are.
-        KeyError: a layer that is not there.
-        RuntimeError: a layer that does not run.
+        ValueError: an unknown intervention; means where none are used, or none or others where they are.
 
     Source: P1, section 4.2 and appendix C.4.
     """
@@ -61,25 +48,16 @@ def edited_probabilities(
     def change(batch: Batch, number: int, chosen: Tensor, hidden: Tensor) -> Tensor:
         if means is None:
             return torch.where(chosen, hidden * FACTORS[intervention], hidden)
-        return torch.where(chosen, _mean_of(means, batch.layers[number], hidden), hidden)
+        return torch.where(chosen, _expect_mean(means, batch.layers[number], hidden), hidden)
 
-    def edited(batch: Batch, sets: Tensor) -> Tensor:
+    def edited(batch: Batch, sets: Tensor, _: Tensor) -> Tensor:
         return _probabilities(batch, _members(batch, sets), change)
 
     return _for_sets(edited, model, images, layers, neurons, tokens, chunk_size)
 
 
-def pruned_probabilities(
-    model: nn.Module,
-    images: Tensor,
-    layers: Sequence[str],
-    retained: Tensor,
-    *,
-    sparsity: float,
-    tokens: str = "cls",
-    seed: int = 0,
-    chunk_size: int | None = None,
-) -> Tensor:
+def pruned_probabilities(model: nn.Module, images: Tensor, layers: Sequence[str], retained: Tensor, *, sparsity: float,
+                         tokens: str = "cls", seed: int = 0, chunk_size: int | None = None) -> Tensor:
     """The class probabilities with a random share of the neurons set to 0, but for those that are retained.
 
     Each image and layer has a draw of its own, independent for each neuron; a neuron that is pruned is 0 in all tokens
@@ -87,21 +65,17 @@ def pruned_probabilities(
     retained neurons, or a smaller sparsity, prunes a subset, so that differences are not due to the draw.
 
     Args:
-        model: as in `edited_probabilities`.
-        images: as in `edited_probabilities`.
-        layers: as in `edited_probabilities`; the other layers stay whole.
+        layers: in which neurons are pruned; the other layers stay whole.
         retained: as the neurons of `edited_probabilities`; (1, L, 0) retains none.
         sparsity: with which probability a neuron that is not retained is pruned, 0 to 1.
         tokens: "cls" prunes the class token's neurons only, one row of the layer, as the authors' code does; "patches";
             "all" is what a smaller network would compute.
         seed: of the draw.
-        chunk_size: as in `edited_probabilities`.
+
+    Other arguments, and errors: as in `nblib.methods.neuron_paths`.
 
     Returns:
         (N, K), softmax probabilities. The paper's "mean accuracy" is their mean at the true class.
-
-    Raises:
-        ValueError, KeyError, RuntimeError: as `edited_probabilities`.
 
     Source: P1, section 4.4.
     """
@@ -113,20 +87,18 @@ def pruned_probabilities(
         gone = [(draw < share) & ~kept for draw, kept in zip(draws, _members(batch, sets))]
         return _probabilities(batch, gone, lambda _, __, chosen, hidden: torch.where(chosen, 0, hidden))
 
-    return _for_sets(pruned, model, images, layers, retained, tokens, chunk_size, torch.arange(len(images)))
+    return _for_sets(pruned, model, images, layers, retained, tokens, chunk_size)
 
 
-def mean_activations(
-    model: nn.Module, images: Tensor, layers: Sequence[str], *, tokens: str = "cls", chunk_size: int | None = None
-) -> dict[str, Tensor]:
+def mean_activations(model: nn.Module, images: Tensor, layers: Sequence[str], *, tokens: str = "cls",
+                     chunk_size: int | None = None) -> dict[str, Tensor]:
     """Return each neuron's mean over images and over the tokens that are looked at, from layer to (n,).
 
-    Arguments and errors are those of `edited_probabilities`.
+    Arguments and errors: as in `nblib.methods.neuron_paths`.
     """
     sums = by_batches(lambda batch: [precise(clean).mean(1).sum(0) for clean in batch.clean], model, images, 0, layers,
-                      steps=1, quadrature="left", tokens=tokens, chunk_size=chunk_size)
-    names = [layers] if isinstance(layers, str) else list(layers)
-    return {layer: sum(parts) / len(images) for layer, parts in zip(names, zip(*sums))}
+                      tokens=tokens, chunk_size=chunk_size)
+    return {layer: sum(parts) / len(images) for layer, parts in zip(expect_layers(layers), zip(*sums))}
 
 
 def common_neurons(ranked: Tensor, *, keep: int) -> Tensor:
@@ -162,10 +134,10 @@ def common_neurons(ranked: Tensor, *, keep: int) -> Tensor:
 
 
 def _for_sets(function: Callable, model: nn.Module, images: Tensor, layers: Sequence[str], neurons: Tensor,
-              tokens: str, chunk_size: int | None, *extra: Tensor) -> Tensor:
-    """Return `function(batch, neurons (N, L, k), *extra)` for all images, as one tensor."""
-    sets = neuron_sets(model, images, neurons, shared=True)
-    return torch.cat(by_batches(function, model, images, 0, layers, sets, *extra, steps=1, quadrature="left",
+              tokens: str, chunk_size: int | None) -> Tensor:
+    """Return `function(batch, neurons (N, L, k), images' numbers (N,))` for all images, as one tensor."""
+    return torch.cat(by_batches(function, model, images, 0, layers,
+                                lambda: [expect_neurons(images, neurons, shared=True), torch.arange(len(images))],
                                 tokens=tokens, chunk_size=chunk_size))
 
 
@@ -179,8 +151,8 @@ def _members(batch: Batch, sets: Tensor) -> list[Tensor]:
     return members
 
 
-def _mean_of(means: Mapping[str, Tensor], layer: str, hidden: Tensor) -> Tensor:
-    """Return the means of a layer whose neurons are `hidden`, (R, τ, n)."""
+def _expect_mean(means: Mapping[str, Tensor], layer: str, hidden: Tensor) -> Tensor:
+    """Return the means of a layer whose neurons are `hidden`, (R, τ, n), if they are there and fit."""
     if layer not in means:
         raise ValueError(unknown("layer", layer, list(means)) + " of the means")
     mean = means[layer]

@@ -55,7 +55,7 @@ def path_effect(clean: Tensor, edited: Tensor, labels: Tensor) -> Effect:
     for values in (clean, edited):
         if not ((values >= 0) & (values <= 1)).all():
             raise ValueError(f"probabilities from {values.min():.3g} to {values.max():.3g} were given, expected 0 to 1")
-    labels = _numbers("labels", labels, clean.shape[1])
+    labels = _expect_numbers("labels", labels, clean.shape[1])
     before, after = (values.double().gather(1, labels[:, None]).squeeze(1) for values in (clean, edited))
     if (before == 0).any():
         raise ValueError(f"images {(before == 0).nonzero().flatten().tolist()[:5]} give their true class probability 0")
@@ -83,7 +83,7 @@ def utilisation(neurons: Tensor, labels: Tensor, *, size: int, classes: int) -> 
 
     Source: P1, equation 20.
     """
-    neurons, labels = _paths(neurons, labels, size, classes)
+    neurons, labels = _expect_paths(neurons, labels, size, classes)
     counts = torch.zeros(classes, neurons.shape[1], size, dtype=torch.float64, device=neurons.device)
     of_class = labels[:, None, None].expand_as(neurons)
     of_layer = torch.arange(neurons.shape[1], device=neurons.device)[None, :, None].expand_as(neurons)
@@ -107,7 +107,7 @@ def class_similarity(used: Tensor) -> Tensor:
 
     Source: P1, equation 21.
     """
-    flat = _used(used).double().flatten(1)
+    flat = _expect_utilisation(used).double().flatten(1)
     unit = flat / flat.norm(dim=1, keepdim=True)
     return (unit @ unit.T).clamp(0, 1)
 
@@ -131,7 +131,7 @@ def concentration(used: Tensor) -> Concentration:
 
     Source: ours, in place of P1's densities over the neurons' numbers (figure 4), which stand in no order.
     """
-    used = _used(used).double()
+    used = _expect_utilisation(used).double()
     entropy = torch.special.entr(used).sum(2)
     distinct = torch.where(used.isnan().any(2), torch.nan, (used > 0).double().sum(2))
     return Concentration(used.amax(2), entropy, distinct)
@@ -143,12 +143,10 @@ def shuffled_concentration(
     """Return the concentration where the classes' labels are dealt anew to the images: what it would be by chance.
 
     Args:
-        neurons: as in `utilisation`.
-        labels: as in `utilisation`.
-        size: as in `utilisation`.
-        classes: as in `utilisation`.
         draws: how many times, from 1 up.
         seed: of the draws.
+
+    Other arguments: as in `utilisation`.
 
     Returns:
         top_share, entropy, distinct: (draws, K, L) each, of as many images a class as there are.
@@ -157,7 +155,7 @@ def shuffled_concentration(
         ValueError: as `utilisation`, or no draws.
     """
     dealt = [concentration(utilisation(neurons, labels[order], size=size, classes=classes))
-             for order in _orders(len(labels), draws, seed, labels.device)]
+             for order in _shuffled(len(labels), draws, seed, labels.device)]
     return Concentration(*(torch.stack(values) for values in zip(*dealt)))
 
 
@@ -205,18 +203,18 @@ def relation_agreement(similarity: Tensor, related: Tensor, *, draws: int = 1000
 
     found = difference(torch.arange(len(similarity), device=similarity.device))
     reached = sum(difference(order) >= found - 1e-12
-                  for order in _orders(len(similarity), draws, seed, similarity.device))
+                  for order in _shuffled(len(similarity), draws, seed, similarity.device))
     return Agreement(found, (1 + reached) / (1 + draws))
 
 
-def _orders(count: int, draws: int, seed: int, device: torch.device) -> Iterator[Tensor]:
+def _shuffled(count: int, draws: int, seed: int, device: torch.device) -> Iterator[Tensor]:
     """Yield random orders of so many things."""
     generator = torch.Generator().manual_seed(expect_int("seed", seed, 0))
     for _ in range(expect_int("draws", draws, 1)):
         yield torch.randperm(count, generator=generator).to(device)
 
 
-def _numbers(name: str, values: Tensor, count: int) -> Tensor:
+def _expect_numbers(name: str, values: Tensor, count: int) -> Tensor:
     """Return whole numbers from 0 to count − 1 as int64, or say what else was given."""
     if values.is_floating_point() or values.dtype == torch.bool or not values.numel():
         raise ValueError(f"{name} of {values.dtype} {tuple(values.shape)} were given, expected whole numbers")
@@ -225,17 +223,17 @@ def _numbers(name: str, values: Tensor, count: int) -> Tensor:
     return values.long()
 
 
-def _paths(neurons: Tensor, labels: Tensor, size: int, classes: int) -> tuple[Tensor, Tensor]:
+def _expect_paths(neurons: Tensor, labels: Tensor, size: int, classes: int) -> tuple[Tensor, Tensor]:
     """Return paths as (N, L, width) and their labels (N,), if they fit."""
     expect_int("size", size, 1), expect_int("classes", classes, 1)
     if neurons.ndim not in (2, 3) or labels.shape != neurons.shape[:1]:
         given = f"{tuple(neurons.shape)} and labels {tuple(labels.shape)}"
         raise ValueError(f"neurons of {given} were given, expected (N, L) or (N, L, width), and (N,)")
-    neurons = _numbers("neurons", neurons if neurons.ndim == 3 else neurons[:, :, None], size)
-    return neurons, _numbers("labels", labels, classes).to(neurons.device)
+    neurons = _expect_numbers("neurons", neurons if neurons.ndim == 3 else neurons[:, :, None], size)
+    return neurons, _expect_numbers("labels", labels, classes).to(neurons.device)
 
 
-def _used(used: Tensor) -> Tensor:
+def _expect_utilisation(used: Tensor) -> Tensor:
     """Return utilisation matrices (K, L, n), if they are that."""
     if used.ndim != 3 or not used.numel() or (used < 0).any():
         raise ValueError(f"utilisation of {tuple(used.shape)} was given, expected (K, L, n), none below zero")

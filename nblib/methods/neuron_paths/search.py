@@ -1,35 +1,15 @@
-"""Neuron paths through a vision transformer (P1): the search, by any criterion, and the scores of what it finds."""
-from collections.abc import Sequence
+"""The search for neuron paths (P1), greedy or with a beam, by any criterion; and the ranking that it makes on its way."""
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_one_of
-from nblib.engine import baseline_for, check_inputs, seeded
-from nblib.methods.neuron_paths.batches import Batch, by_batches
-from nblib.methods.neuron_paths.criteria import CRITERIA
-from nblib.methods.neuron_paths.scores import (
-    joint,
-    joint_attribution,
-    knowledge_attribution,
-    layer_change,
-    path_change,
-    path_integral,
-)
-from nblib.models.vit import neuron_layers
-
-__all__ = [
-    "NeuronPaths",
-    "find_paths",
-    "joint_attribution",
-    "knowledge_attribution",
-    "layer_change",
-    "neuron_layers",
-    "path_change",
-    "path_integral",
-    "rank_neurons",
-]
+from nblib.engine import baseline_for, options_of, seeded
+from nblib.methods.neuron_paths.batches import Batch, by_batches, expect_layers
+from nblib.methods.neuron_paths.criteria import CRITERIA, Criterion, Options
+from nblib.methods.neuron_paths.scores import joint
 
 CANDIDATES = ("layer_scaled", "layer_clean")
 
@@ -44,23 +24,10 @@ class NeuronPaths(NamedTuple):
     score: Tensor
 
 
-def find_paths(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor | int,
-    layers: Sequence[str],
-    *,
-    criterion: str = "joint_attribution",
-    candidates: str = "layer_scaled",
-    rerank: int = 0,
-    width: int = 1,
-    steps: int = 20,
-    quadrature: str = "left",
-    tokens: str = "cls",
-    seed: int = 0,
-    chunk_size: int | None = None,
-    baseline: float | str | Tensor = 0.0,
-) -> NeuronPaths:
+def find_paths(model: nn.Module, images: Tensor, labels: Tensor | int, layers: Sequence[str], *,
+               criterion: str = "joint_attribution", candidates: str = "layer_scaled", rerank: int = 0, width: int = 1,
+               steps: int = 20, quadrature: str = "left", tokens: str = "cls", seed: int = 0,
+               chunk_size: int | None = None, baseline: float | str | Tensor = 0.0) -> NeuronPaths:
     r"""Find for each image the path, one neuron a layer, that a criterion prefers: greedily, layer by layer.
 
     .. math:: i_l=\arg\max_i\;\Big(\sum_{j<l}\hat w^j_{i_j}+\hat w^l_i\Big)\Big(\sum_{j<l}G_j+G_i\Big),\qquad
@@ -72,11 +39,6 @@ def find_paths(
     hooks, with the same results.
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        labels: (N,) whole numbers, the class of each image, or one for all.
-        layers: L layers in the order in which they run, whose output is (N, T, n): `neuron_layers(model)`, or some of
-            them.
         criterion: "joint_attribution"; "activation" (largest value); "mean_gradient" (largest mean slope on the way
             from a baseline image: the "influence pattern" of the authors' code); "influence_pattern" (the paper's
             equation 9, in forward mode); "integrated_gradients" (largest `knowledge_attribution`); "random".
@@ -87,132 +49,102 @@ def find_paths(
             rule "right", this is the paper's algorithm 1, but that it always selects.
         width: partial paths that a beam keeps, 1 to n, and no more than `rerank` where that is not 0; 1 is the greedy
             search. A wider beam may find a better path, and gives its `width` best ones.
-        steps: as in `joint_attribution`; also the points on the way from the baseline image.
-        quadrature: as in `joint_attribution`.
-        tokens: as in `joint_attribution`. Other criteria are summed over the tokens that are looked at.
+        steps: also the points on the way from the baseline image.
+        tokens: joint attribution is formed in each token and summed; other criteria are summed over tokens themselves.
         seed: of "random".
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
-            `width` × `steps` states of an image are held besides.
-        baseline: of "mean_gradient" and "influence_pattern", as in
-            `nblib.methods.saliency.gradients.integrated_gradients`. The authors' is 0 in normalised images, the mean colour.
+        chunk_size: besides these rows, `width` × `steps` states of an image are held.
+        baseline: of "mean_gradient" and "influence_pattern": a number, "mean" (each image's own mean colour), or a tensor
+            that fits the images. The authors' is 0 in normalised images, the mean colour of their training images.
+
+    Other arguments: as in `nblib.methods.neuron_paths`.
 
     Returns:
         `NeuronPaths`. Its score is the joint attribution of the best path, by `joint_attribution` with the same
         options; columns are in the order of their criterion, which for "joint_attribution" is that score.
 
     Raises:
-        ValueError: as `joint_attribution`; an unknown criterion or option; `rerank` or `width` larger than a layer;
-            candidates or rerank for a criterion that has none.
-        KeyError: a layer that is not there.
-        RuntimeError: a layer that does not run; scores that are not numbers.
+        ValueError: an unknown criterion or option; `rerank` or `width` larger than a layer; candidates or rerank for a
+            criterion that has none.
+        RuntimeError: scores that are not numbers.
+
+    Other errors: as in `nblib.methods.neuron_paths`.
 
     Source: P1, section 3.3 and algorithms 1 and 2. We always select a neuron, as the authors' code does; algorithm 1 as
     printed would select none where no score is positive. Each image goes by its own label; their code gives the first
     one's to all of a batch.
     """
-    options = _options(model, images, criterion, candidates, rerank, seed, baseline)
-    expect_int("width", width, 1)
-    if 0 < rerank < width:
-        raise ValueError(f"rerank={rerank} was given with width={width}, expected 0 or at least the width")
-
-    def search(batch: Batch, start: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        _fits(batch, rerank=rerank, width=width)
-        found = CRITERIA[criterion](batch, options | {"start": start, "numbers": numbers})
+    def take(batch: Batch, found: Criterion) -> tuple[Tensor, Tensor]:
         neurons, totals = _beam(batch, found, width)
         return neurons, totals[:, 0] if criterion == "joint_attribution" else joint(batch, neurons[:, :, 0])
 
-    results = by_batches(
-        search, model, images, labels, layers, options["start"], torch.arange(len(images)), steps=steps,
-        quadrature=quadrature, tokens=tokens, chunk_size=chunk_size, paths=width)
+    results = _search(take, model, images, labels, layers, size="width", criterion=criterion, candidates=candidates,
+                      rerank=rerank, width=width, steps=steps, quadrature=quadrature, tokens=tokens, seed=seed,
+                      chunk_size=chunk_size, baseline=baseline)
     neurons, score = (torch.cat(tensors) for tensors in zip(*results))
     if score.isnan().any():
         raise RuntimeError(f"the joint attribution of {int(score.isnan().sum())} of {len(score)} paths is not a number: "
                            "compute in a higher precision, and see whether the model's weights are finite")
-    return NeuronPaths([layers] if isinstance(layers, str) else list(layers), neurons, score)
+    return NeuronPaths(list(expect_layers(layers)), neurons, score)
 
 
-def rank_neurons(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor | int,
-    layers: Sequence[str],
-    *,
-    keep: int,
-    criterion: str = "joint_attribution",
-    candidates: str = "layer_scaled",
-    rerank: int = 0,
-    steps: int = 20,
-    quadrature: str = "left",
-    tokens: str = "cls",
-    seed: int = 0,
-    chunk_size: int | None = None,
-    baseline: float | str | Tensor = 0.0,
-) -> Tensor:
+def rank_neurons(model: nn.Module, images: Tensor, labels: Tensor | int, layers: Sequence[str], *, keep: int,
+                 **options: object) -> Tensor:
     """Rank the neurons of each layer as the greedy search does on its way, so that one search gives nested sets.
 
     The first column is the path of `find_paths`; the others are the runners-up that it met in each layer, with the
     layers before at the path's own neurons. The best t of each layer are the first t columns.
 
     Args:
-        model: as in `find_paths`, like all arguments that are not named here.
-        images: (N, C, H, W), finite.
-        labels: (N,) whole numbers, or one for all.
-        layers: as in `find_paths`.
         keep: how many neurons of each layer, 1 to n, and no more than `rerank` where that is not 0.
-        criterion: as in `find_paths`.
-        candidates: as in `find_paths`.
-        rerank: as in `find_paths`.
-        steps: as in `find_paths`.
-        quadrature: as in `find_paths`.
-        tokens: as in `find_paths`.
-        seed: as in `find_paths`.
-        chunk_size: as in `find_paths`.
-        baseline: as in `find_paths`.
+        options: those of `find_paths`, but for `width`.
+
+    Other arguments, and errors: as in `find_paths`.
 
     Returns:
         (N, L, keep) whole numbers, the best first.
 
-    Raises:
-        ValueError, KeyError, RuntimeError: as `find_paths`.
-
     Source: for the pruning of P1, section 4.4. Its code makes a new search for each number of neurons, in which all
     the selected ones are scaled but only the weakest of each layer is scored.
     """
-    options = _options(model, images, criterion, candidates, rerank, seed, baseline)
-    expect_int("keep", keep, 1)
-    if 0 < rerank < keep:
-        raise ValueError(f"rerank={rerank} was given with keep={keep}, expected 0 or at least as many")
+    if "width" in options:
+        raise ValueError(f"width={options['width']!r} was given, rank_neurons has keep in its place")
 
-    def search(batch: Batch, start: Tensor, numbers: Tensor) -> Tensor:
-        _fits(batch, rerank=rerank, keep=keep)
-        found = CRITERIA[criterion](batch, options | {"start": start, "numbers": numbers})
-        everyone = torch.arange(len(batch.images), device=batch.images.device)
+    def take(batch: Batch, found: Criterion) -> Tensor:
         ranked = []
         for _ in batch.layers:
             ranked.append(_best(batch, found.scores(), keep))
-            found.extend(everyone, ranked[-1][:, 0])
+            found.extend(batch.everyone, ranked[-1][:, 0])
         return torch.stack(ranked, 1)
 
-    return torch.cat(by_batches(
-        search, model, images, labels, layers, options["start"], torch.arange(len(images)), steps=steps,
-        quadrature=quadrature, tokens=tokens, chunk_size=chunk_size))
+    given = options_of("rank_neurons()", find_paths, options | {"width": keep})
+    return torch.cat(_search(take, model, images, labels, layers, size="keep", **given))
 
 
-def _options(model: nn.Module, images: Tensor, criterion: str, candidates: str, rerank: int, seed: int,
-             baseline: float | str | Tensor) -> dict[str, object]:
-    """Check what only some criteria use; return it by name."""
+def _search(take: Callable[[Batch, Criterion], object], model: nn.Module, images: Tensor, labels: Tensor | int,
+            layers: Sequence[str], *, size: str, criterion: str, candidates: str, rerank: int, width: int, seed: int,
+            baseline: float | str | Tensor, **rule: object) -> list:
+    """Check the options; return `take(batch, criterion)` for batches of images; `size` is what the caller calls width."""
     expect_one_of("criterion", criterion, CRITERIA)
     expect_one_of("candidates", candidates, CANDIDATES)
     expect_int("rerank", rerank, 0)
     if criterion != "joint_attribution" and (rerank or candidates != CANDIDATES[0]):
         raise ValueError(f"rerank={rerank} and candidates={candidates!r} were given, but they are options of "
                          f"criterion 'joint_attribution', not of {criterion!r}")
-    check_inputs(model, images)
     seeded(seed)
-    return {"candidates": candidates, "rerank": rerank, "seed": seed, "start": baseline_for(images, baseline)}
+    expect_int(size, width, 1)
+    if 0 < rerank < width:
+        raise ValueError(f"rerank={rerank} was given with {size}={width}, expected 0 or at least as many")
+
+    def search(batch: Batch, start: Tensor, numbers: Tensor) -> object:
+        _refuse_too_many(batch, rerank=rerank, **{size: width})
+        return take(batch, CRITERIA[criterion](batch, Options(candidates, rerank, start, seed, numbers)))
+
+    return by_batches(search, model, images, labels, layers,
+                      lambda: [baseline_for(images, baseline), torch.arange(len(images))],
+                      paths=width if size == "width" else 1, **rule)
 
 
-def _fits(batch: Batch, **sizes: int) -> None:
+def _refuse_too_many(batch: Batch, **sizes: int) -> None:
     """Refuse sizes that are larger than a layer."""
     for layer, clean in zip(batch.layers, batch.clean):
         for name, size in sizes.items():
@@ -228,7 +160,7 @@ def _best(batch: Batch, scores: Tensor, count: int) -> Tensor:
     return scores.sort(dim=1, descending=True, stable=True).indices[:, :count]
 
 
-def _beam(batch: Batch, criterion, width: int) -> tuple[Tensor, Tensor]:
+def _beam(batch: Batch, criterion: Criterion, width: int) -> tuple[Tensor, Tensor]:
     """Return the paths (N, L, width) that a beam finds, the best first, and their criterion's values (N, width)."""
     count = len(batch.images)
     neurons = torch.arange(count, device=batch.images.device).new_zeros(count, 0)

@@ -86,12 +86,10 @@ def forward_mode() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def pushed(function: Callable[..., Tensor], values: tuple[Tensor, ...], tangents: tuple[Tensor, ...]) -> tuple:
-    """Return a function's value and its tangent, from values and tangents of its arguments."""
-    with forward_mode():
-        result = function(*(forward.make_dual(value, tangent) for value, tangent in zip(values, tangents)))
-        value, tangent = forward.unpack_dual(result)
-        return value, torch.zeros_like(value) if tangent is None else tangent
+def unpacked(dual: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a tensor's value and its tangent, zeros where nothing that it depends on moves; within `forward_mode`."""
+    value, tangent = forward.unpack_dual(dual)
+    return value, torch.zeros_like(value) if tangent is None else tangent
 
 
 class RecomputedSlopes:
@@ -99,7 +97,7 @@ class RecomputedSlopes:
 
     def __init__(self, batch: Batch):
         self.batch = batch
-        self.image = torch.arange(len(batch.images), device=batch.images.device)  # of each path, (P,)
+        self.image = batch.everyone  # of each path, (P,)
         self.neurons = self.image.new_zeros(len(self.image), 0)  # of each path so far, (P, l)
 
     def slopes(self, candidates: str) -> tuple[Tensor, Tensor]:
@@ -157,7 +155,7 @@ class CarriedSlopes:
     def __init__(self, batch: Batch, places: list[int]):
         self.batch, self.parts, self.places = batch, vit_parts(batch.model), places  # the block of each layer
         self.number = 0  # of the next layer
-        self.image = torch.arange(len(batch.images), device=batch.images.device)  # of each path, (P,)
+        self.image = batch.everyone  # of each path, (P,)
         self.copies = 1  # points at which a path has a state of its own: one as long as nothing is scaled, then m
         with torch.no_grad():
             states = [self._enter(self.parts.embed(some), 0, self.places[0]) for some in batch.images.split(batch.rows)]
@@ -217,7 +215,9 @@ class CarriedSlopes:
         row, clean = self._row(parents, step), self.batch.clean[self.number][self.image[parents]]
         neurons = _scaled(clean, chosen, self.batch.points[step])[0].detach()
         one = torch.zeros_like(clean).scatter(2, _in_all_tokens(clean, chosen), 1.0)
-        return pushed(function, (self.state[row], neurons), (self.tangent[row], one))
+        with forward_mode():
+            moving = forward.make_dual(self.state[row], self.tangent[row]), forward.make_dual(neurons, one)
+            return unpacked(function(*moving))
 
     def _is_last(self, place: int) -> bool:
         """Say whether a block is the last, in which only the class token matters."""
