@@ -25,7 +25,8 @@ class Request:
 
     def key(self, *content: object) -> str:
         """Return a string that changes with what was asked for and with `content`."""
-        return store.key(self.name, self.split, self.size, self.limit, self.seed, self.options, *content)
+        name = self.name.partition(":")[0]  # a folder's place does not matter, what lies in it does
+        return store.key(name, self.split, self.size, self.limit, self.seed, self.options, *content)
 
     def on(self, splits: Sequence[str]) -> "Request":
         """Return the request for one of the set's own `splits`, which "fit" and "held_out" stand for; refuse any other."""
@@ -58,6 +59,6 @@ class Request:
 
 
 def data_root(data_dir: Path | str | None) -> Path:
-    """Return where real images lie: `data_dir`, else `NBLIB_DATA`, else `data` in the checkout or the user's cache folder."""
+    """Return where real images lie: `data_dir`, else `NBLIB_DATA`, else `data` in the checkout or user's cache."""
     usual = store.ROOT / "data" if store.IN_CHECKOUT else store.cache() / "data"
     return Path(data_dir or os.environ.get("NBLIB_DATA") or usual).expanduser()

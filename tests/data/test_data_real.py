@@ -220,7 +220,7 @@ def test_pets_have_masks_with_and_without_the_outline(tmp_path):
         load("oxford_pets", data_dir=tmp_path)
     assert len(problems := sources.verify("oxford_pets", tmp_path)) == 1 and "Bengal_1.png" in problems[0]
     trimap.unlink()
-    with pytest.raises(RuntimeError, match="Bengal_1.png is listed and cannot be found"):
+    with pytest.raises(RuntimeError, match="Bengal_1.png is listed and cannot be read"):
         load("oxford_pets", data_dir=tmp_path)
 
 

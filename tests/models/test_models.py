@@ -342,3 +342,40 @@ def test_the_published_cifar_resnets_have_the_accuracy_stated(unpacked, monkeypa
         with torch.no_grad():
             right = sum((model(x).argmax(1) == y).sum().item() for x, y in zip(images.split(250), labels.split(250)))
         assert right == stated and len(labels) == 1000
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model.", "module._orig_mod.", "net.encoder."])
+def test_a_prefix_that_all_names_share_is_seen_through(tmp_path, prefix):
+    from safetensors.torch import save_file
+
+    net = build("small_resnet", classes=4, size=32, seed=3)
+    state = {prefix + name: value.clone().contiguous() for name, value in net.state_dict().items()}
+    torch.save(state, tmp_path / "w.pth")
+    save_file(state, tmp_path / "w.safetensors")
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "s.pth")
+    for name in ("w.pth", "w.safetensors", "s.pth"):
+        again = build("small_resnet", classes=4, size=32, weights=tmp_path / name)
+        assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), again.state_dict().values(), strict=True))
+    lost = next(iter(state))
+    del state[lost]
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=rf"1 missing \({lost.removeprefix(prefix)}\)"):
+        build("small_resnet", classes=4, size=32, weights=tmp_path / "w.pth")
+
+
+def test_a_stored_weight_with_a_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / "w.safetensors"
+    weights.write(path, build("small_resnet", classes=4, size=32).state_dict())
+    weights.read(path)
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="w.safetensors.*not those that were written"):
+        weights.read(path)
+
+
+def test_a_refusal_of_a_pickle_gives_no_advice_to_load_it_all_the_same(tmp_path):
+    torch.save({"state_dict": {"a": Trap()}}, tmp_path / "trap.th")
+    with pytest.raises(ValueError) as refused:
+        weights.read(tmp_path / "trap.th")
+    assert "weights_only" not in str(refused.value) and "safe_globals" not in str(refused.value)

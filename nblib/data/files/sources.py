@@ -10,7 +10,8 @@ from torchvision import datasets
 from nblib import store
 from nblib.checks import expect_one_of
 from nblib.data.files.download import download, md5_of
-from nblib.data.files.folders import SPLITS, read, splits_in
+from nblib.data.files.folders import SPLITS, splits_in
+from nblib.data.files.pictures import read
 from nblib.data.loading import SETS
 from nblib.data.request import Request, data_root
 
