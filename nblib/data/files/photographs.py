@@ -7,7 +7,7 @@ from PIL import Image
 
 from nblib import store
 from nblib.checks import expect_int
-from nblib.data.files.folders import read
+from nblib.data.files.pictures import read
 from nblib.data.images import Images
 from nblib.data.request import Request
 
