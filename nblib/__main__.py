@@ -7,7 +7,7 @@ import sys
 from nblib import store
 from nblib.runs.environment import PYTHON, ROOT, SetUpError, enter
 
-NEED_THE_BOOK = {"build", "test", "run"}
+NEED_THE_BOOK = {"build", "test", "run", "results"}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -59,6 +59,8 @@ def main() -> int:
         parser.error(f"{given.command} does not know {' '.join(rest)}")
     if given.command == "data" and given.action != "list" and not given.name:
         parser.error(f"data {given.action} needs the name of a data set; `data list` shows them")
+    if given.command == "run" and given.dirty and not given.record:
+        parser.error("--dirty goes with --record")
     if not store.IN_CHECKOUT and given.command in NEED_THE_BOOK:
         parser.error(f"{given.command} needs the book, and this is the library alone: call it in a checkout of Pathways; "
                      "here `data` and `doctor` work")

@@ -85,7 +85,7 @@ def _results(given: argparse.Namespace) -> None:
             found.to_csv(part, index=False)
         print(f"{len(found)} numbers of {len(ledger.runs(name))} runs in {given.csv}")
     else:
-        print(found[["profile", "seed", "name", "value", "unit", "what"]].to_string(index=False))
+        print(found[["profile", "seed", "key", *ledger.COLUMNS]].to_string(index=False))
 
 
 def _data(given: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nblib.runs.parameters import BOOK
+from nblib.runs import parameters
 
 COLUMNS = ["name", "value", "unit", "what"]
 STEM = re.compile(r"(?P<profile>.+)-seed(?P<seed>\d+)(?:-(?P<key>[0-9a-f]{8}))?(?:-r(?P<revision>\d+))?")
@@ -46,7 +46,7 @@ class Run:
 
 def home(name: str) -> Path:
     """Return the folder in which the runs of a lesson lie."""
-    return BOOK / "results" / name
+    return parameters.BOOK / "results" / name
 
 
 def stem(profile: str, seed: int, key: str = "", revision: int = 1) -> str:
@@ -62,7 +62,7 @@ def parts(text: str) -> tuple[str, int, str, int] | None:
 
 def names() -> list[str]:
     """Return the lessons of which runs are recorded."""
-    return sorted(path.name for path in (BOOK / "results").glob("*/") if runs(path.name))
+    return sorted(path.name for path in (parameters.BOOK / "results").glob("*/") if runs(path.name))
 
 
 def profiles(name: str) -> list[str]:
@@ -175,7 +175,7 @@ def interval(values: Iterable[float], *, unit: str = "") -> tuple[float, float] 
 
 def published(name: str) -> dict[str, dict]:
     """Return the paper's numbers for a lesson by name: value, unit, where, kind ("value" or "effect"), reason."""
-    path = BOOK / "published" / f"{name}.json"
+    path = parameters.BOOK / "published" / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 

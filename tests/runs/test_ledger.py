@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nblib.runs import bookkeeping, ledger
+from nblib.runs import bookkeeping, ledger, parameters
 from nblib.runs.ledger import Number
 
 FACTS = {"parameters": {"seed": 0}, "dataset": "shapes", "copy": "", "model": "net", "device": "CPU",
@@ -15,7 +15,7 @@ FACTS = {"parameters": {"seed": 0}, "dataset": "shapes", "copy": "", "model": "n
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     """An empty book."""
-    monkeypatch.setattr(ledger, "BOOK", tmp_path)
+    monkeypatch.setattr(parameters, "BOOK", tmp_path)
     return tmp_path
 
 

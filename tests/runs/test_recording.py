@@ -1,0 +1,93 @@
+"""`run --record` and `results` on a small copy of the project."""
+import csv
+import json
+
+import pytest
+
+from tests.fixtures.project import Project
+
+RECORD = "record('height', {'a': 1 / 3 + run.seed, 'b': 0.25}, what='height of {}', unit='share', run=run)"
+TRAIN = """from nblib import data, training
+training.trained("small_resnet", data.load("digits", limit=16), epochs=1, seed=run.seed)"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    made = Project(tmp_path_factory.mktemp("recording"), {"first": [TRAIN, RECORD], "second": ["print(1)"]})
+    (made.folder / "book/profiles/small/first.yaml").write_text("rate: 0.2\n")
+    return made
+
+
+def files(project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (project.folder / "book/results").rglob("*.*")}
+
+
+@pytest.fixture(scope="module")
+def recorded(project):
+    """The project with two seeds on record, and the commit at which they were made."""
+    commit = project.commit()
+    code, out, error = project.call("run", "first", "--profile", "small", "--seeds", "2", "--record")
+    assert code == 0, error
+    assert "on record in book/results/first/small-seed1.csv" in out
+    return commit
+
+
+def test_seeds_are_recorded_with_their_own_facts(project, recorded):
+    assert set(files(project)) == {f"small-seed{seed}.{ending}" for seed in (0, 1) for ending in ("csv", "json")}
+    facts = [json.loads(files(project)[f"small-seed{seed}.json"]) for seed in (0, 1)]
+    assert [it["commit"] for it in facts] == [recorded] * 2 and not any(it["dirty"] for it in facts)
+    assert all(it["threads"] == 1 and it["seconds"] > 0 and it["parameters"]["rate"] == 0.2 for it in facts)
+    networks = [it["networks"][0] for it in facts]
+    assert networks[0]["file"] != networks[1]["file"]
+    assert all(it["training"]["threads"] == 1 and it["training"]["processor"] for it in networks)
+    rows = list(csv.DictReader(files(project)["small-seed1.csv"].decode().splitlines()))
+    assert [(row["name"], float(row["value"])) for row in rows] == [("height/a", 1 / 3 + 1), ("height/b", 0.25)]
+
+
+def test_only_record_writes_the_ledger_and_other_parameters_get_a_key(project, recorded):
+    before = files(project)
+    assert project.call("run", "first", "--profile", "small", "-p", "seed", "5")[0] == 0
+    assert files(project) == before
+    code, out, error = project.call("run", "first", "--profile", "small", "-p", "rate", "0.3", "--record")
+    assert code == 0 and "small-seed0-" in out, error
+    assert len(files(project)) == len(before) + 2 and files(project).items() > before.items()
+
+
+def test_a_changed_tree_is_refused_before_any_work_unless_dirty(project, recorded):
+    before, extra = files(project), project.folder / "nblib/extra.py"
+    extra.write_text('"""Another module."""\n')
+    try:
+        words = ["run", "first", "--profile", "small", "-p", "seed", "7", "--record"]
+        code, out, error = project.call(*words, timeout=60)
+        assert code == 2 and "commit them first" in error and "--dirty" in error and out == "" and files(project) == before
+        assert project.call(*words, "--dirty")[0] == 0
+    finally:
+        extra.unlink()
+    facts = json.loads(files(project)["small-seed7.json"])
+    assert facts["dirty"] is True and facts["commit"] == f"{recorded}+"
+
+
+def test_results_are_one_table(project, recorded, tmp_path):
+    code, out, error = project.call("results", "first")
+    assert code == 0, error
+    lines = out.splitlines()
+    assert lines[0].split() == ["profile", "seed", "key", "name", "value", "unit", "what"]
+    assert any(line.split()[:3] == ["small", "1", "height/a"] and "height of a" in line for line in lines)
+    code, out, error = project.call("results", "first", "--csv", str(tmp_path / "all.csv"))
+    assert code == 0 and "numbers of" in out, error
+    rows = list(csv.DictReader((tmp_path / "all.csv").open()))
+    (row,) = [row for row in rows if (row["seed"], row["key"], row["name"]) == ("1", "", "height/a")]
+    assert float(row["value"]) == 1 / 3 + 1 and row["commit"] == recorded and row["dataset"] == "digits"
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["results", "frist"], ["nothing is recorded of 'frist'", "nearest: 'first'"]),
+    (["results", "second"], ["nothing is recorded of 'second'"]),
+    (["results", "first", "--csv", "book"], ["book"]),
+    (["results", "first", "--csv", "pyproject.toml/all.csv"], ["pyproject.toml"]),
+    (["run", "first", "--dirty"], ["--dirty goes with --record"]),
+])
+def test_slips_are_told(project, recorded, words, expected):
+    code, out, error = project.call(*words, timeout=60)
+    assert code in (1, 2) and out == "" and "Traceback" not in error
+    assert all(text in error for text in expected), error
