@@ -57,8 +57,21 @@ def check_similarity(answer: Callable) -> Verdict:
     half = torch.tensor([[[2.0, 0.0], [2.0, 0.0]], [[3.0, 0.0], [0.0, 3.0]]])
     mixed = torch.tensor([[[1.0, 1.0], [2.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]]])  # (1/2, 1/2, 1, 0) and (0, 1, 1, 0)
     cosine = 1.5 / 3**0.5
+    uneven = torch.tensor([[[3.0, 1.0], [1.0, 0.0]], [[1.0, 1.0], [0.0, 4.0]]])  # (3/4, 1/4, 1, 0) and (1/2, 1/2, 0, 1)
+    apart = 0.5 / (1.625 * 1.5) ** 0.5
     return judge(answer, [
         ("the same neurons, more often or not", (same,), torch.ones(2, 2)),
         ("the same neuron in one of two layers", (half,), torch.tensor([[1.0, 0.5], [0.5, 1.0]])),
         ("counts become shares of each layer", (mixed,), torch.tensor([[1.0, cosine], [cosine, 1.0]])),
-    ], "each layer's counts become shares, and the whole matrices are compared, not layer by layer")
+        ("also where a layer was counted more often", (uneven,), torch.tensor([[1.0, apart], [apart, 1.0]])),
+    ], "each layer's counts become shares, and the whole matrices are compared, not layer by layer", mistakes={
+        "compares the counts themselves": lambda counts: _cosine(counts.flatten(1)),
+        "takes the mean of the layers' cosines":
+            lambda counts: torch.stack([_cosine(layer) for layer in counts.unbind(1)]).mean(0),
+    })
+
+
+def _cosine(rows: torch.Tensor) -> torch.Tensor:
+    """Return the cosine of each two rows, (K, K)."""
+    unit = rows / rows.norm(dim=1, keepdim=True)
+    return unit @ unit.T

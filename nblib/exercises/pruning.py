@@ -2,7 +2,6 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from nblib.exercises.verdict import Verdict, judge
 
@@ -11,7 +10,7 @@ def check_mask(answer: Callable) -> Verdict:
     """Check `answer(weights (d,), sparsity) -> (d,) bool`: false at the round(sparsity d) smallest magnitudes."""
     weights = torch.tensor([0.3, -2.0, 0.1, -0.2, 1.0])
     tied = torch.tensor([1.0, 1.0, -1.0, 1.0])
-    return judge(_numbers(answer), [
+    return judge(answer, [
         ("nothing to remove", (weights, 0.0), torch.ones(5)),
         ("two of five, by magnitude", (weights, 0.4), torch.tensor([1.0, 1.0, 0.0, 0.0, 1.0])),
         ("four of five", (weights, 0.8), torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0])),
@@ -66,12 +65,3 @@ def check_area(answer: Callable) -> Verdict:
         ("a fall", (torch.tensor([1.0, 0.5, 0.25, 0.25]),), torch.tensor(0.5)),
         ("a curve that does not start at one", (torch.tensor([0.8, 0.4]),), torch.tensor(0.2)),
     ], "the mean drop below the first value, that value itself counted as a drop of zero")
-
-
-def _numbers(answer: Callable) -> Callable:
-    """Return the function with a mask of truth values turned into numbers, anything else as it is."""
-    def function(*arguments: object) -> object:
-        result = answer(*arguments)
-        return result.float() if isinstance(result, Tensor) else result
-
-    return function

@@ -1,11 +1,14 @@
 """Checks of the exercises in the chapter on saliency."""
+import math
 from collections.abc import Callable
 
 import torch
-from torch import nn
 
-from nblib.exercises.verdict import Verdict, judge
-from nblib.methods.saliency import saliency
+from nblib.checks import expect_int, expect_number, expect_one_of
+from nblib.exercises.verdict import Verdict, judge, self_check
+
+CONCLUSIONS = ("uses the tag", "does not use the tag", "cannot tell")
+SMALL = 0.05  # a drop in accuracy that would not matter
 
 
 def check_gap(answer: Callable) -> Verdict:
@@ -16,7 +19,16 @@ def check_gap(answer: Callable) -> Verdict:
         ("a complete map", (maps, at_image, at_baseline), torch.zeros(2)),
         ("a map that shares out too little", (maps / 2, at_image, at_baseline), torch.tensor([-1.0, -1.0])),
         ("a baseline that the network does not score zero", (maps, at_image, torch.zeros(2)), torch.tensor([-3.0, -1.0])),
-    ], "the gap is the map's sum minus what it had to share out")
+    ], "the gap is the map's sum minus what it had to share out", mistakes={
+        "leaves out what the network says of the baseline": lambda maps, at, base: maps.sum((1, 2)) - at,
+        "sums magnitudes instead of signed values": lambda maps, at, base: maps.abs().sum((1, 2)) - (at - base),
+        "takes the difference the other way round": lambda maps, at, base: (at - base) - maps.sum((1, 2)),
+        "sums over all images": lambda maps, at, base: maps.sum() - (at - base).sum(),
+    }, hints=[
+        "A complete map shares out one number. Which number, for an image and a baseline?",
+        "It shares out f(x) − f(x'). Sum each map over its pixels, not over the images, and keep the signs.",
+        "maps.flatten(1).sum(1) has one number an image. Take away what there was to share out.",
+    ])
 
 
 def check_hits(answer: Callable) -> Verdict:
@@ -28,7 +40,15 @@ def check_hits(answer: Callable) -> Verdict:
         ("the largest value on the mask", (maps, torch.stack([on_second, on_second])), torch.ones(2)),
         ("a large negative value on the mask is no hit", (maps, torch.stack([on_first, on_first])), torch.zeros(2)),
         ("one hit and one miss", (maps, torch.stack([on_second, on_first])), torch.tensor([1.0, 0.0])),
-    ], "a hit is where the maximum, not the largest magnitude, lies on the mask")
+    ], "a hit is where the maximum, not the largest magnitude, lies on the mask", mistakes={
+        "takes the largest magnitude": lambda maps, masks: _at(masks, maps.abs()),
+        "asks whether there is a mask at all": lambda maps, masks: masks.flatten(1).any(1),
+        "returns the mean over the images": lambda maps, masks: _at(masks, maps).double().mean(),
+    }, hints=[
+        "Only one pixel of a map counts: the one with the largest value. Where is it?",
+        "maps.flatten(1).argmax(1) gives its number in each image. What does the mask say there?",
+        "masks.flatten(1).gather(1, place[:, None]) reads the mask at that pixel of each image.",
+    ])
 
 
 def check_gain(answer: Callable) -> Verdict:
@@ -38,41 +58,100 @@ def check_gain(answer: Callable) -> Verdict:
     inside, mixed = mask.float(), mask.float()
     mixed[:, 3, 3] = 4.0
     signed = mixed.clone()
-    signed[:, 3, 3] = -4.0
+    signed[:, 3, 3] = -1.0
     return judge(answer, [
         ("an even map gains nothing", (torch.ones(1, 4, 4), mask), torch.ones(1)),
         ("all energy on a quarter of the image", (inside, mask), torch.full((1,), 4.0)),
         ("half of the energy on a quarter of the image", (mixed, mask), torch.full((1,), 2.0)),
         ("negative values are no energy", (signed, mask), torch.full((1,), 4.0)),
-    ], "the gain is the share of the energy inside over the share of the area")
+        ("two images, each by itself", (torch.cat([inside, 9 * mixed]), torch.cat([mask, mask])), torch.tensor([4.0, 2.0])),
+    ], "the gain is the share of the energy inside over the share of the area", mistakes={
+        "returns the share of the energy and forgets the area": lambda maps, masks: _inside(maps.relu(), masks),
+        "counts negative values as energy": lambda maps, masks: _inside(maps, masks) / _area(masks),
+        "counts magnitudes as energy": lambda maps, masks: _inside(maps.abs(), masks) / _area(masks),
+    }, hints=[
+        "Energy is what is positive. How much of it lies inside, as a share of all of it?",
+        "An even map has a share inside too: the share of the area. The gain says how many times more it is.",
+        "Divide the share of the energy by masks.flatten(1).float().mean(1).",
+    ])
 
 
 def check_blind(answer: Callable) -> Verdict:
     """Check `answer(images (N, C, H, W), baseline) -> (N, H, W) bool`: pixels where integrated gradients must be zero."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 3, (4, 3, 6, 6), generator=generator) / 2  # 0, 1/2 and 1
-    images[:, :, 0] = 0.0
-    images[:, :, 1] = 1.0
-    cases = []
-    for baseline in (0.0, 1.0):
-        truth = (images == baseline).all(1)
-        cases.append((f"baseline {baseline:g}", (images, baseline), truth.float()))
-    verdict = judge(lambda *arguments: _as_float(answer(*arguments)), cases,
-                    "no network can make integrated gradients see a pixel that equals its baseline")
-    return verdict if not verdict.passed else _agrees_with_a_network(answer, images, verdict)
+    colours = torch.tensor([[0.0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5], [1, 0, 0], [0, 0.5, 1]])  # black, white, grey, ...
+    images = colours.T.reshape(1, 3, 1, 5)
+    return judge(answer, [
+        (f"five pixels, {name} as the baseline", (images, baseline), (colours == baseline).all(1).reshape(1, 1, 5))
+        for name, baseline in (("black", 0.0), ("white", 1.0), ("grey", 0.5))
+    ], "no network can make integrated gradients see a pixel that equals its baseline", mistakes={
+        "takes one equal colour for all three": lambda images, baseline: (images == baseline).any(1),
+        "always takes black": lambda images, baseline: (images == 0).all(1),
+        "compares the mean of the colours": lambda images, baseline: images.mean(1) == baseline,
+        "returns what can be seen": lambda images, baseline: (images != baseline).any(1),
+    }, hints=[
+        "Integrated gradients multiply by x − x'. When is that zero for a whole pixel?",
+        "A pixel has three colours. It is unseen where none of them differs from the baseline's.",
+        "(images == baseline) says it of each colour; .all(1) puts the colours together.",
+    ])
 
 
-def _as_float(mask: object) -> object:
-    """Return a mask as numbers, anything else as it is."""
-    return mask.float() if isinstance(mask, torch.Tensor) else mask
+def check_intervention(planted: float, changed: float, conclusion: str, *, images: int) -> Verdict:
+    """Check how an experiment was read: does a network use the tag that was planted in its images?
+
+    The drop from one accuracy to the other is compared with what chance alone gives, 1.96 standard errors of the
+    difference of two shares; each gets one right and one wrong answer added (Agresti and Caffo 2000).
+
+    Args:
+        planted: accuracy in [0, 1] on images that carry the tag of their class.
+        changed: accuracy in [0, 1] on the same images with the tag of another class.
+        conclusion: one of `CONCLUSIONS`.
+        images: how many images each accuracy was measured on, 1 or more.
+
+    Returns:
+        Passed where the conclusion follows from the numbers: the network uses the tag if the drop is larger than
+        chance; it does not if even a drop of 5 points would have been seen; otherwise nobody can tell.
+    """
+    try:
+        shares = [expect_number(name, value, 0, 1) for name, value in (("planted", planted), ("changed", changed))]
+        expect_int("images", images, 1)
+        expect_one_of("conclusion", conclusion, CONCLUSIONS)
+    except ValueError as error:
+        return Verdict(False, f"{error}; an accuracy is a share, so 93 % is 0.93")
+    p, q = ((share * images + 1) / (images + 2) for share in shares)
+    chance = 1.96 * math.sqrt((p * (1 - p) + q * (1 - q)) / (images + 2))
+    drop = p - q
+    said = f"accuracy changed by {shares[1] - shares[0]:+.3f}, and chance alone moves it by up to {chance:.3f}"
+    hints = (
+        "First the size of the drop. Then ask how large a drop could be by chance with so few images.",
+        "If the drop is larger than chance, the network uses the tag. If it is not, ask what a drop of 0.05 would have looked like.",
+    )
+    if drop < -chance:
+        return Verdict(False, "accuracy rose when the tag was changed: are the two numbers in the right order?", hints)
+    follows = "uses the tag" if drop > chance else "does not use the tag" if drop + chance < SMALL else "cannot tell"
+    if conclusion == follows:
+        return Verdict(True, f"{said}: one {follows}" if follows == "cannot tell" else f"{said}: the network {follows}", hints)
+    return Verdict(False, f"{said}; does “{conclusion}” follow from that?", hints)
 
 
-def _agrees_with_a_network(answer: Callable, images: torch.Tensor, verdict: Verdict) -> Verdict:
-    """Run integrated gradients on a random network: the pixels named must be exactly zero."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(288, 2)).eval()
-    maps = saliency(network, images, method="integrated_gradients", steps=8, baseline=1.0)
-    if maps[answer(images, 1.0)].abs().max() == 0:
-        return verdict
-    return Verdict(False, "a random network gives some of your pixels an importance that is not zero")
+def check_paradox(answer: str) -> Verdict:
+    """Look at an answer in words: how can a method find the tag best and yet hardly depend on the weights?"""
+    return self_check(answer, [
+        "guided backpropagation draws edges of the image: at each ReLU it keeps what is positive, whatever the weights are",
+        "the tag is small and full of contrast, so a drawing of edges lies on it, with a trained network or a random one",
+        "so a map that lies on the right place need not say anything about the network: one has to change the network too",
+    ])
+
+
+def _at(masks: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return the mask at the largest of the values of each image, (N,)."""
+    return masks.flatten(1).gather(1, values.flatten(1).argmax(1, keepdim=True)).squeeze(1)
+
+
+def _area(masks: torch.Tensor) -> torch.Tensor:
+    """Return the share of the pixels on each mask, (N,)."""
+    return masks.flatten(1).double().mean(1)
+
+
+def _inside(energy: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Return the share of each map's sum that lies on its mask, (N,)."""
+    return (energy * masks).flatten(1).sum(1) / energy.flatten(1).sum(1)

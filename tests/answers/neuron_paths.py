@@ -43,6 +43,7 @@ WRONG = [
     (check_deviation, "divides by the new value", lambda p, q, y: (of_label(q, y) - of_label(p, y)) / of_label(q, y)),
     (check_deviation, "takes the predicted class", lambda p, q, y: of_label(q, p.argmax(1)) / of_label(p, p.argmax(1)) - 1),
     (check_deviation, "returns the ratio", lambda p, q, y: of_label(q, y) / of_label(p, y)),
+    (check_similarity, "compares the counts themselves", lambda c: cosine(c.flatten(1))),
     (check_similarity, "forgets to divide", lambda c: c.flatten(1) @ c.flatten(1).T),
     (check_similarity, "takes the mean over layers",
      lambda c: torch.stack([cosine(c[:, l]) for l in range(c.shape[1])]).mean(0)),

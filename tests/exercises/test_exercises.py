@@ -1,22 +1,39 @@
 """The checks of the exercises, both ways: they pass the solutions in the page, and fail typical wrong answers."""
 import nbformat
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nblib.exercises import judge
+from nblib.exercises.saliency import (
+    CONCLUSIONS,
+    check_blind,
+    check_gain,
+    check_gap,
+    check_hits,
+    check_intervention,
+    check_paradox,
+)
+from nblib.methods.saliency import saliency
 from nblib.runs import parameters
 from tests.answers import concepts as answers_concepts
 from tests.answers import neuron_paths as answers_neuron_paths
 from tests.answers import pruning as answers_pruning
 from tests.answers import saliency as answers_saliency
 
-RIGHT = answers_concepts.RIGHT + answers_neuron_paths.RIGHT
+RIGHT = answers_saliency.RIGHT + answers_concepts.RIGHT + answers_neuron_paths.RIGHT
 WRONG = answers_saliency.WRONG + answers_pruning.WRONG + answers_concepts.WRONG + answers_neuron_paths.WRONG
 
 
 def solutions(chapter: str) -> list[str]:
     cells = nbformat.read(parameters.source(chapter), 4).cells
     return [cell.source for cell in cells if "solution" in cell.metadata.get("tags", [])]
+
+
+def has_exercises(chapter: str) -> bool:
+    """Say whether a chapter owes exercises: every one but a lab, which may have some."""
+    return bool(solutions(chapter)) or not chapter.endswith("_lab")
 
 
 def last_value(source: str, names: dict):
@@ -26,11 +43,11 @@ def last_value(source: str, names: dict):
     return eval(last, names)
 
 
-@pytest.mark.parametrize("chapter", parameters.chapters())
+@pytest.mark.parametrize("chapter", [name for name in parameters.chapters() if has_exercises(name)])
 def test_the_solutions_in_the_page_pass_and_its_stubs_do_not(chapter):
     import importlib
 
-    names = dict(vars(importlib.import_module(f"nblib.exercises.{chapter}")))
+    names = dict(vars(importlib.import_module(f"nblib.exercises.{parameters.lesson_of(chapter)}")))
     found = solutions(chapter)
     assert len(found) >= 3
     for source in found:
@@ -56,9 +73,140 @@ def test_typical_wrong_answers_fail_with_a_hint(check, what, answer):
     assert "raised" not in verdict.message
 
 
+# the mechanics
+
+CASE = [("a case", (torch.tensor([1.0, 2.0]), 3.0), torch.tensor([4.0, 5.0]))]
+
+
+def test_a_verdict_shows_the_input_by_the_readers_names_the_answer_and_what_was_expected():
+    verdict = judge(lambda pair, plus: pair - plus, CASE, "")
+    assert not verdict.passed
+    assert verdict.message.splitlines() == [
+        "a case", "  pair: [1, 2]", "  plus: 3", "  your answer: [-2, -1]", "  expected: [4, 5]"]
+
+
 def test_an_answer_that_raises_or_returns_nothing_is_told():
-    case = [("a case", (1,), torch.ones(1))]
-    assert "ZeroDivisionError" in judge(lambda x: x / 0, case, "").message
-    assert "nothing" in judge(lambda x: None, case, "").message
-    assert "expected a tensor" in judge(lambda x: 1.0, case, "").message
-    assert "shape" in judge(lambda x: torch.ones(2), case, "").message
+    said = judge(lambda pair, plus: pair / [], CASE, "").message
+    assert "your function raised TypeError" in said and "pair: [1, 2]" in said
+    assert "raised TypeError" in judge(lambda: 1, CASE, "").message and "input 2: 3" in judge(lambda: 1, CASE, "").message
+    assert "returns nothing" in judge(lambda pair, plus: None, CASE, "").message
+    assert "returns str, expected numbers" in judge(lambda pair, plus: "4 and 5", CASE, "").message
+    assert "(1,) was returned, expected (2,)" in judge(lambda pair, plus: torch.ones(1), CASE, "").message
+
+
+@pytest.mark.parametrize("answer", [
+    lambda pair, plus: pair.numpy() + plus,
+    lambda pair, plus: (pair + plus).tolist(),
+    lambda pair, plus: tuple(value + plus for value in pair),
+    lambda pair, plus: pair.double().requires_grad_() + plus,
+    lambda pair, plus: [np.float64(4.0), 5],
+    lambda pair, plus: pair.add_(plus),
+], ids=["array", "list", "tuple of tensors", "double with a graph", "numpy's number", "in place"])
+def test_numbers_of_any_kind_are_accepted(answer):
+    assert judge(answer, CASE, "right").passed
+
+
+@pytest.mark.parametrize("number", [2.5, np.float32(2.5), np.array(2.5), torch.tensor(2.5)])
+def test_one_number_is_accepted_as_a_float_too(number):
+    assert judge(lambda: number, [("one", (), torch.tensor(2.5))], "").passed
+    assert not judge(lambda: number + 1, [("one", (), torch.tensor(2.5))], "").passed
+
+
+def test_truth_values_count_as_zero_and_one_and_nothing_else_does():
+    case = [("a mask", (), torch.tensor([True, False]))]
+    assert judge(lambda: torch.tensor([1.0, 0.0]), case, "").passed and judge(lambda: [True, False], case, "").passed
+    assert not judge(lambda: torch.tensor([0.7, 0.0]), case, "").passed
+    assert "expected: [True, False]" in judge(lambda: [False, True], case, "").message
+
+
+def test_an_answer_that_works_in_place_changes_neither_the_case_nor_the_next_call():
+    values = torch.tensor([1.0, 2.0])
+    cases = [("first", (values,), values + 1), ("again", (values,), values + 1)]
+    assert judge(lambda x: x.add_(1), cases, "").passed
+    assert values.tolist() == [1, 2]
+
+
+def test_of_many_values_the_first_that_differs_is_shown():
+    expected = torch.zeros(4, 5, 5)
+    got = expected.clone()
+    got[2, 0, 3] = 7
+    said = judge(lambda: got, [("many", (), expected)], "").message
+    assert "first at [2, 0, 3]: 7 was returned, expected 0" in said and "a tensor (4, 5, 5) that begins" in said
+
+
+def test_a_known_mistake_is_named_only_if_it_gives_the_same_on_every_case():
+    cases = [("one", (torch.tensor(2.0),), torch.tensor(5.0)), ("two", (torch.tensor(3.0),), torch.tensor(10.0))]
+    known = {"doubles instead": lambda x: 2 * x, "breaks": lambda x: x / []}
+    assert "this is what comes out if one doubles instead" in judge(lambda x: x + x, cases, "", mistakes=known).message
+    assert "comes out" not in judge(lambda x: x**2 if x == 2 else -x, cases, "", mistakes=known).message
+    assert "comes out" not in judge(lambda x: x / [], cases, "", mistakes=known).message
+
+
+def test_hints_come_one_by_one_on_request():
+    verdict = judge(lambda pair, plus: pair, CASE, "", hints=["look", "look harder"])
+    assert "2 hint(s)" in repr(verdict) and "look" not in verdict.message
+    assert repr(verdict.hint(1)) == "hint 1: look" and verdict.hint(2) == "hint 2: look harder"
+    for wrong in (0, 3, "1"):
+        with pytest.raises(ValueError, match="a whole number from 1 to 2"):
+            verdict.hint(wrong)
+    with pytest.raises(ValueError, match="no hints"):
+        judge(lambda pair, plus: pair, CASE, "").hint(1)
+
+
+@pytest.mark.parametrize("check", [check_gap, check_hits, check_gain, check_blind])
+def test_every_mistake_that_a_check_on_saliency_knows_is_named_and_it_has_hints(check):
+    named = [verdict.message for known, _, answer in answers_saliency.WRONG
+             if known is check and "comes out if one" in (verdict := check(answer)).message]
+    assert len(named) >= 3
+    assert len(check(lambda *given: None).hints) >= 2
+
+
+# an experiment, and a question in words
+
+@pytest.mark.parametrize("planted, changed, images, follows", [
+    (0.98, 0.31, 200, "uses the tag"),
+    (0.95, 0.94, 2000, "does not use the tag"),
+    (0.95, 0.95, 20, "cannot tell"),  # even a large drop could have hidden
+    (1.0, 1.0, 8, "cannot tell"),
+    (0.90, 0.85, 100, "cannot tell"),
+    (0.90, 0.85, 2000, "uses the tag"),
+])
+def test_the_reading_of_an_experiment_follows_from_its_numbers(planted, changed, images, follows):
+    for conclusion in CONCLUSIONS:
+        verdict = check_intervention(planted, changed, conclusion, images=images)
+        assert verdict.passed == (conclusion == follows), verdict
+        assert f"{changed - planted:+.3f}" in verdict.message
+
+
+def test_what_is_compared_with_the_drop_is_the_interval_of_two_shares():
+    p, q, n = 91 / 102, 86 / 102, 102
+    chance = 1.96 * (p * (1 - p) / n + q * (1 - q) / n) ** 0.5
+    assert f"up to {chance:.3f}" in check_intervention(0.9, 0.85, "cannot tell", images=100).message
+
+
+@pytest.mark.parametrize("given, says", [
+    ((93, 31, "uses the tag"), "93 % is 0.93"),
+    ((0.31, 0.98, "uses the tag"), "right order"),
+    ((0.9, 0.3, "it does"), "expected one of 'uses the tag'"),
+    ((..., 0.3, "uses the tag"), "planted=Ellipsis was given"),
+])
+def test_numbers_and_conclusions_that_cannot_be_are_told(given, says):
+    verdict = check_intervention(*given, images=200)
+    assert not verdict.passed and says in verdict.message
+
+
+def test_an_answer_in_words_is_written_first_and_compared_then():
+    for missing in (..., None, "", "It draws edges."):
+        assert not check_paradox(missing).passed and "[ ]" not in check_paradox(missing).message
+    verdict = check_paradox("It draws the edges of the image, and the tag has edges whatever the weights are.")
+    assert verdict.passed and verdict.message.count("[ ]") == 3
+
+
+def test_the_pixels_of_the_exercise_are_unseen_by_a_random_network():
+    colours = torch.tensor([[0.0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5], [1, 0, 0], [0, 0.5, 1]])
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, (1, 3), padding=(0, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(40, 2)).eval()
+    images = colours.T.reshape(1, 3, 1, 5)
+    for baseline in (0.0, 1.0, 0.5):
+        maps = saliency(network, images, method="integrated_gradients", steps=8, baseline=baseline)
+        assert torch.equal(maps == 0, (images == baseline).all(1))
