@@ -226,7 +226,11 @@ def _check_parameters(name: str) -> list[str]:
     wrong = []
     newest = {(run.profile, run.seed, run.key): run for run in ledger.runs(name)}
     for run in newest.values():
-        profile = profile_parameters(name, run.profile)
+        try:
+            profile = profile_parameters(name, run.profile)
+        except Refused as error:
+            wrong.append(f"{ledger.stem(run.profile, run.seed, run.key, run.revision)}: {error}")
+            continue
         given = {what: value for what, value in run.facts["parameters"].items() if what in profile}
         key = key_of(given, profile)
         if run.key and not key or key and not run.key:

@@ -1,4 +1,4 @@
-"""Runs on their way into the ledger: written whole or not at all, never changed, refused where nobody could repeat them."""
+"""Runs on their way into the ledger: written whole or not at all, never changed, refused where none could repeat them."""
 import json
 import subprocess
 import sys
@@ -14,7 +14,8 @@ from nblib.runs.parameters import Refused
 from tests.fixtures.project import notebook
 
 TOC = "format: jb-book\nroot: book/index\nchapters:\n  - file: book/first\n"
-VALUES = {"dataset": "digits", "model": "small_resnet", "seed": 0, "device": "cpu", "image_size": 32, "rate": 0.2, "kind": "red"}
+VALUES = {"dataset": "digits", "model": "small_resnet", "seed": 0, "device": "cpu", "image_size": 32, "rate": 0.2,
+          "kind": "red"}
 NETWORK = {"file": "net.safetensors", "training": {"threads": 1}}
 
 
@@ -34,8 +35,8 @@ def book(tmp_path, monkeypatch):
 def executed(folder, numbers, *, commit="abc1234", networks=(), **changed):
     """Write a notebook as a run leaves it: each number in an output of its own."""
     made = nbformat.v4.new_notebook()
-    facts = {"dataset": "digits", "copy": "", "model": "small_resnet", "device": "CPU", "processor": "AVX2", "threads": 1,
-             "versions": {"torch": "2"}}
+    facts = {"dataset": "digits", "copy": "", "model": "small_resnet", "device": "CPU", "processor": "AVX2",
+             "threads": 1, "versions": {"torch": "2"}}
     for place, (name, value) in enumerate(numbers.items()):
         entry = {"name": name, "value": value, "unit": "share", "what": f"a {name}", "setting": "other"}
         told = {"numbers": [entry], "facts": facts | {"networks": list(networks) if place == 0 else []}}
@@ -56,8 +57,8 @@ def test_a_run_is_two_files_with_its_facts(book, tmp_path):
     assert path == book / "results/first/small-seed0.csv"
     assert path.read_text() == "name,value,unit,what\na,0.3333333333333333,share,a a\nb,0.5,share,a b\n"
     facts = json.loads(path.with_suffix(".json").read_text())
-    assert facts.items() >= {"profile": "small", "seed": 0, "key": "", "revision": 1, "parameters": VALUES, "threads": 1,
-                             "processor": "AVX2", "seconds": 1.5, "commit": "abc1234", "dirty": False,
+    assert facts.items() >= {"profile": "small", "seed": 0, "key": "", "revision": 1, "parameters": VALUES,
+                             "threads": 1, "processor": "AVX2", "seconds": 1.5, "commit": "abc1234", "dirty": False,
                              "networks": [NETWORK]}.items()
     assert len(contents(book)) == 2 and bookkeeping.check("first") == []
     bookkeeping.record("first", "small", executed(tmp_path, {"a": 0.1}, seed=3))
@@ -170,7 +171,8 @@ def line(text):
 def fact(**changed):
     def change(path):
         facts = json.loads(path.with_suffix(".json").read_text()) | changed
-        path.with_suffix(".json").write_text(json.dumps({name: value for name, value in facts.items() if value is not None}))
+        kept = {name: value for name, value in facts.items() if value is not None}
+        path.with_suffix(".json").write_text(json.dumps(kept))
     return change
 
 
@@ -206,9 +208,15 @@ def test_what_is_wrong_with_a_file_is_told(book, tmp_path, spoil, words):
         assert text in wrong
 
 
+def test_runs_of_a_profile_that_is_gone_are_told(book, tmp_path):
+    bookkeeping.record("first", "small", executed(tmp_path, {"a": 0.1}))
+    (book / "profiles/small/first.yaml").unlink()
+    assert "small-seed0: profile 'small' has no file for first" in bookkeeping.check("first")[0]
+
+
 def test_a_key_without_other_parameters_is_told(book):
-    facts = {"profile": "small", "seed": 0, "key": "0123abcd", "revision": 1, "parameters": VALUES, "dataset": "", "copy": "",
-             "model": "", "device": "", "processor": "", "threads": 1, "versions": {}, "seconds": 1.0, "commit": "abc1234",
-             "dirty": False, "networks": [], "paper_setting": [], "notes": []}
-    bookkeeping.write("first", {"a": Number(0.1, "share", "an a")}, facts)
+    named = {"profile": "small", "seed": 0, "key": "0123abcd", "revision": 1, "parameters": VALUES}
+    facts = {"dataset": "", "copy": "", "model": "", "device": "", "processor": "", "threads": 1, "versions": {},
+             "seconds": 1.0, "commit": "abc1234", "dirty": False, "networks": [], "paper_setting": [], "notes": []}
+    bookkeeping.write("first", {"a": Number(0.1, "share", "an a")}, named | facts)
     assert "has no parameters other than those of the profile small, and a key" in bookkeeping.check("first")[0]

@@ -283,7 +283,10 @@ def test_an_interrupted_trained_goes_on_and_a_readers_file_is_part_of_the_key(ke
     monkeypatch.setattr(loop, "_epoch", epoch)
     run(whole)
     assert equal(model, whole)
+    training.networks_read()
     training.trained("own_net:make", bright(), **ask)
+    (told,) = [network["training"] for network in training.networks_read()]
+    assert told["resumed"] and told.items() >= training.conditions("cpu").items(), "as its file tells"
     assert len(kept) == 3  # the interrupted one, the second, and `run` of this test; not the last
     (tmp_path / "own_net.py").write_text(source + "# changed\n")
     training.trained("own_net:make", bright(), **ask)

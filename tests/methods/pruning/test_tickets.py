@@ -7,7 +7,7 @@ import torch
 from nblib.data import load
 from nblib.methods.pruning import kept_tickets
 from nblib.methods.pruning import tickets as module
-from nblib.training import fit
+from nblib.training import conditions, fit, networks_read
 
 LEVELS = [0.0, 0.3, 0.7]
 SHORT = {"epochs": 1, "device": "cpu", "progress": False}
@@ -52,6 +52,7 @@ def test_a_ladder_is_trained_once_and_comes_back_the_same(data, trainings, tmp_p
 
 
 def test_an_interrupted_ladder_goes_on_where_it_was(data, trainings, monkeypatch, tmp_path):
+    networks_read()
     counted, calls = module.fit, []
 
     @functools.wraps(fit)
@@ -67,6 +68,8 @@ def test_an_interrupted_ladder_goes_on_where_it_was(data, trainings, monkeypatch
     monkeypatch.setattr(module, "fit", counted)
     resumed = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
     assert trainings == [1, 1, 0, 0, 1]  # the first two rounds were read, not trained again
+    (told,) = [network["training"] for network in networks_read()]
+    assert told["resumed"] and told.items() >= conditions("cpu").items()
     monkeypatch.setenv("NBLIB_STORE", str(tmp_path / "afresh"))
     straight = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
     assert all(same(a, b) for a, b in zip(resumed, straight, strict=True))
