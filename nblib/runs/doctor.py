@@ -88,7 +88,7 @@ def _data() -> tuple[bool, str]:
 
     root = os.environ.get("NBLIB_DATA")
     if not root:
-        return False, "NBLIB_DATA is not set: shapes and digits work; for real images set it to their folder"
+        return False, "NBLIB_DATA is not set: shapes, digits and photographs work; for other real images set it to their folder"
     here = [name for name, _, _, _, present in data.describe(None) if present]
     return Path(root).is_dir(), f"data sets here: {', '.join(here)}"
 

@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from nblib import store
-from nblib.data import load
-from nblib.data.files import sources
+from nblib.data import PHOTOGRAPHS, describe, fetch, load, verify
 from nblib.models import build
 from nblib.training import fit, trained
 
@@ -74,6 +73,8 @@ def test_a_package_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "skimage" else found(name))
     with pytest.raises(RuntimeError, match="scikit-image, which is not installed.*pip install scikit-image"):
         load("photographs")
+    problem, = verify("photographs")
+    assert "scikit-image, which is not installed" in problem
 
 
 def test_a_picture_that_the_package_lacks_is_named(tmp_path, monkeypatch):
@@ -85,5 +86,26 @@ def test_a_picture_that_the_package_lacks_is_named(tmp_path, monkeypatch):
 
 
 def test_the_photographs_are_listed_as_made_here():
-    row = next(row for row in sources.describe() if row[0] == "photographs")
-    assert row[2:] == ("8", "made here", True) and sources.fetch("photographs") is None
+    row = next(row for row in describe() if row[0] == "photographs")
+    assert row[2:] == ("8", "made here", True)
+    assert fetch("photographs") is None and verify("photographs") == []
+
+
+@pytest.mark.parametrize("file", ["book/photographs.md", "LICENSE-TEXT"])
+def test_each_photograph_is_credited_with_its_file_author_and_licence(file):
+    rows = " ".join((store.ROOT / file).read_text().split())
+    for photograph in PHOTOGRAPHS:
+        place = rows.index(f"{Path(photograph.file).name}")
+        credit = rows[place:place + 400]
+        author = photograph.author.split(",")[0].removeprefix("D. ").removesuffix(" and others")
+        assert author in credit and photograph.distribution in rows[place - 40:place], photograph.name
+        assert photograph.licence.lower().replace("may be used and published", "permit use and publication") in credit.lower()
+
+
+def test_the_picture_of_the_page_shows_the_set():
+    with Image.open(store.ROOT / "book/images/photographs.png") as opened:
+        shown = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1).float() / 255
+    assert shown.shape == (3, 2 * 224 + 8, 4 * 224 + 3 * 8)
+    for number, image in enumerate(load("photographs").images):
+        top, left = number // 4 * 232, number % 4 * 232
+        assert (shown[:, top:top + 224, left:left + 224] - image).abs().mean() < 0.04, number  # it has 256 colours

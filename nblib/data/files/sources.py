@@ -153,7 +153,7 @@ def verify(name: str, data_dir: Path | str | None = None) -> list[str]:
     source = _source(name)
     root = data_root(data_dir)
     if not source.folder:
-        return []
+        return _unreadable_photographs(root) if name == "photographs" else []
     official = root / source.folder
     if name == "cifar10" and official.is_dir():
         published = [*datasets.CIFAR10.train_list, *datasets.CIFAR10.test_list,
@@ -172,3 +172,12 @@ def verify(name: str, data_dir: Path | str | None = None) -> list[str]:
             except RuntimeError as error:
                 problems.append(str(error))
     return problems
+
+
+def _unreadable_photographs(root: Path) -> list[str]:
+    """Return what keeps the photographs of installed packages from being read; nothing if all can be."""
+    try:
+        SETS["photographs"](Request("photographs", "train", None, None, 0, root, {}))
+    except RuntimeError as error:
+        return [str(error)]
+    return []
