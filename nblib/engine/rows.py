@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int
-from nblib.engine.inputs import check_inputs
 from nblib.targets import Target, class_logit, evaluate
 
 
@@ -67,11 +66,10 @@ def explained(
     chunk_size: int | None,
     default: Callable[[Tensor], Target] = class_logit,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Check the input; return the scalar that is explained, as a function of logits (R, K) and images' numbers (R,).
+    """Return the scalar that is explained, as a function of logits (R, K) and the images' numbers (R,).
 
     Where `target` is None, it is `default` of the class predicted at x, which stays the same at every other point.
     """
-    check_inputs(model, images)
     if target is None:
         labels = predicted(model, images, chunk_size=chunk_size)
         return lambda logits, index: default(labels[index])(logits)
@@ -92,7 +90,8 @@ def weighted_gradient(
     r"""Return :math:`\sum_s w_s\odot\nabla f(x_s)` for each image, (N, C, H, W): the engine of all gradient methods.
 
     `points(step, image)` gives, for (R,) steps and (R,) images' numbers, the rows :math:`x_s`, (R, C, H, W), and their
-    weights, broadcastable to them. Only the gradient with respect to the rows is computed.
+    weights, broadcastable to them. Only the gradient with respect to the rows is computed. Model and images are those
+    that `check_inputs` has let pass.
     """
     value = explained(model, images, target, chunk_size)
     with torch.inference_mode(False), torch.enable_grad():

@@ -34,10 +34,10 @@ def applicable(
     """Try each method on one image of a network, and say which apply and why the others do not.
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite; the first is tried.
         methods: names in `METHODS`.
         options: method → the options that it will be called with. Steps, samples and masks are cut to two for the trial.
+
+    Other arguments: as in `nblib.methods.saliency`; the first image is tried.
 
     Returns:
         The methods that gave a finite map, in the order given, and method → reason for the others.
@@ -72,14 +72,10 @@ def unsigned_maps(
     Slopes become :math:`\sum_c|S_c|`, magnitudes before the sum over colours; shares :math:`|\sum_cS_c|`, magnitudes
     after it; the others :math:`\max(0,\sum_cS_c)`, what speaks for the target.
 
-    Args:
-        model, images, method, target, options: as in `saliency`.
+    Args: as in `saliency`.
 
     Returns:
         (N, H, W), none below zero.
-
-    Raises:
-        ValueError, KeyError: as `saliency`.
     """
     reduce = "sum_abs" if method in MAGNITUDE_OF_COLOURS else "sum"
     maps = saliency(model, images, method=method, target=target, reduce=reduce, **options)

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nblib.checks import expect_int
-from nblib.engine import chunks, explained, logits_of
+from nblib.engine import check_inputs, chunks, explained, logits_of
 from nblib.hooks import capture
 from nblib.models.b_cos import Encode, linearised
 from nblib.targets import Target
@@ -18,20 +18,18 @@ def b_cos(model: nn.Module, images: Tensor, *, target: Target | None = None, chu
     .. math:: S_c=\tilde x_cW_c+\tilde x_{c+3}W_{c+3},\qquad
         W=\frac{\partial f}{\partial\tilde x}\Big|_{\text{cosines held}},\qquad\sum S=z_y-\text{logit bias}
 
-    Args:
-        model: a B-cos network of `nblib.models`, in evaluation mode, (N, 3, H, W) → logits (N, K).
-        images: (N, 3, H, W), finite; in [0, 1] for the encoding to mean what it says.
-        target: a function of logits; None explains the logit of the class predicted at x.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+    Args: as in `nblib.methods.saliency`; the model is a B-cos network of `nblib.models`, and images (N, 3, H, W) lie in
+    [0, 1] for the encoding to mean what it says.
 
     Returns:
         (N, 3, H, W), signed, in target units. The sum is exact for logits.
 
     Raises:
-        ValueError: as `gradient`, or a network that is not B-cos: this explains no other.
+        ValueError: also a network that is not B-cos: this explains no other.
 
     Source: Böhle, Fritz and Schiele (2022). Engine: ours; captum has none.
     """
+    check_inputs(model, images)
     encoded, weights = _linear_map(model, images, target, chunk_size)
     parts = encoded * weights  # (N, 6, H, W): r, g, b, 1 - r, 1 - g, 1 - b
     return parts[:, :3] + parts[:, 3:]
@@ -52,9 +50,10 @@ def b_cos_alpha(
     99.5 % quantile and clipped.
 
     Args:
-        model, images, target, chunk_size: as in `b_cos`.
         smooth: the side of the mean filter in pixels, odd; None takes the odd number next to 15/224 of the image's
             side.
+
+    Other arguments: as in `b_cos`.
 
     Returns:
         (N, H, W) in [0, 1]: P4's map of a B-cos network. All zero where nothing speaks for the target.
@@ -62,13 +61,15 @@ def b_cos_alpha(
     Raises:
         ValueError: as `b_cos`, or a filter that is even or larger than the image.
 
-    Source: the authors' code (C5 of P4's specification), which has a filter of 15 pixels for images of 224.
+    Source: P4, section 4.1; the code of the B-cos authors (bcos/common.py of B-cos/B-cos-v2), which has a filter of 15
+    pixels for images of 224.
     """
-    encoded, weights = _linear_map(model, images, target, chunk_size)
+    check_inputs(model, images)
     side = min(images.shape[-2:])
     smooth = 2 * round((15 / 224 * side - 1) / 2) + 1 if smooth is None else smooth
     if expect_int("smooth", smooth, 1) % 2 == 0 or smooth > side:
         raise ValueError(f"smooth={smooth} was given, expected an odd number up to the image's side, {side}")
+    encoded, weights = _linear_map(model, images, target, chunk_size)
     strength = weights.norm(dim=1) * ((encoded * weights).sum(1) >= 0)
     alpha = functional.avg_pool2d(strength.unsqueeze(1), smooth, stride=1, padding=smooth // 2).squeeze(1)
     top = torch.stack([one.flatten().quantile(0.995) for one in alpha])[:, None, None]
@@ -78,7 +79,7 @@ def b_cos_alpha(
 def _linear_map(
     model: nn.Module, images: Tensor, target: Target | None, chunk_size: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the encoded images and the weights that the network applies to them, (N, 6, H, W) each."""
+    """Return checked images as they are encoded and the weights that the network applies to them, (N, 6, H, W) each."""
     encoding = [name for name, module in model.named_modules() if isinstance(module, Encode)]
     encoded, weights = [], []
     with linearised(model), torch.inference_mode(False), torch.enable_grad():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_one_of
-from nblib.engine import baseline_for, chunks, explained, logits_of, options_of
+from nblib.engine import baseline_for, check_inputs, chunks, explained, logits_of, options_of
 from nblib.methods.saliency.b_cos import b_cos
 from nblib.methods.saliency.class_activation import grad_cam, grad_cam_plus_plus
 from nblib.methods.saliency.gradients import (
@@ -52,22 +52,19 @@ def saliency(
     r"""How much each pixel matters to what the network says of its image, by the method named.
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K). It is left as it was: no hooks, gradients or modes.
-        images: (N, C, H, W), finite, at least one.
         method: a name in `METHODS`.
-        target: a function of logits (N, K) → (N,), from `nblib.targets`. None explains the class predicted at x, which
-            stays the same at every other point that the method looks at: its logit, or for occlusion and RISE its
-            softmax probability.
         reduce: over colours: "sum" (signed), "sum_abs", "max_abs", or None for one map a colour.
-        options: those of the method, such as steps, baseline, seed and chunk_size; see its own page.
+        options: those of the method, such as steps, baseline, seed and chunk_size.
+
+    Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
         (N, H, W), raw and signed. With `reduce=None` (N, C, H, W), where C is 1 for the methods that see no colours:
         the class activation maps, occlusion and RISE.
 
     Raises:
-        ValueError: an unknown method, reduction or option, with the nearest choice; a model in training mode; images
-            that are empty, not finite, or of another shape or type; an option out of range. KeyError: an unknown layer.
+        ValueError: also an unknown method, reduction or option, with the nearest choice.
+        KeyError: an unknown layer, with the nearest names.
     """
     function = METHODS[expect_one_of("method", method, METHODS)]
     if reduce is not None:
@@ -88,25 +85,23 @@ def completeness_gap(
     r"""How far a map's sum is from what it should share out, :math:`\sum S-\big(f(x)-f(x')\big)`.
 
     Args:
-        maps: (N, H, W) or (N, C, H, W), signed and raw.
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: the one that `maps` explain; None is the logit of the class predicted at x.
-        baseline: :math:`x'`, the one that `maps` start from.
-        chunk_size: rows in one forward pass; None goes by the images' size.
+        maps: (N, H, W) or (N, C, H, W), signed and raw, of the target and from the baseline that are given.
+
+    Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
         (N,), in target units; near zero for integrated gradients with enough steps.
 
     Raises:
-        ValueError: maps that do not fit the images, and as `saliency`.
+        ValueError: also maps that do not fit the images.
 
     Source: Sundararajan, Taly and Yan (2017), proposition 1.
     """
-    value = explained(model, images, target, chunk_size)
+    check_inputs(model, images)
     if maps.ndim not in (3, 4) or (len(maps), *maps.shape[-2:]) != (len(images), *images.shape[-2:]):
         raise ValueError(f"maps of {tuple(maps.shape)} were given, expected (N, H, W) of images {tuple(images.shape)}")
     start = baseline_for(images, baseline)
+    value = explained(model, images, target, chunk_size)
     with torch.no_grad():
         share = [value(logits_of(model, images[i]), i) - value(logits_of(model, start[i]), i)
                  for _, i in chunks(images, 1, chunk_size)]

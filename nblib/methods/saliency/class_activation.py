@@ -20,11 +20,18 @@ def last_spatial_layer(model: nn.Module, images: Tensor) -> str:
     It is recognised by running one image: of the layers whose output is (N, C, h, w) with more than one place, the one
     that finishes last, not counting adaptive pooling. For torchvision's ResNets that is "layer4".
 
+    Args: as in `nblib.methods.saliency`.
+
     Raises:
         ValueError: no such layer, or tokens (N, T, D) come after it, as in a vision transformer.
     """
     check_inputs(model, images)
-    shapes = output_shapes(model, images[:1].clone())
+    return _last_spatial_layer(model, images[:1])
+
+
+def _last_spatial_layer(model: nn.Module, image: Tensor) -> str:
+    """Find the layer by one checked image (1, C, H, W)."""
+    shapes = output_shapes(model, image.clone())
     shapes.pop("", None)
     resizing = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
     layers = list(shapes)
@@ -59,18 +66,16 @@ def grad_cam(
         \bar g_k=\frac1{hw}\sum_{u,v}\frac{\partial f}{\partial A_{kuv}}
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x.
         layer: where A is read, an output (N, k, h, w); None takes `last_spatial_layer`.
         relu: True, as the paper defines it, keeps what speaks for the target; False returns the signed sum.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+
+    Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
         (N, 1, H, W), bilinear from h × w; ≥ 0 with `relu`.
 
     Raises:
-        ValueError: as `gradient`, or a layer without places.
+        ValueError: also a layer without places.
         KeyError: a layer that is not there, with the nearest names.
 
     Source: Selvaraju et al. (2017), equations 1 and 2. Engine: ours; equal to captum's `LayerGradCam`, interpolated.
@@ -94,21 +99,13 @@ def grad_cam_plus_plus(
     .. math:: S=\mathrm{upsample}\,\max\Big(0,\sum_kw_kA_k\Big),\quad w_k=\sum_{u,v}\alpha_{kuv}\max(0,g_{kuv}),\quad
         \alpha=\frac{g^2}{2g^2+\big(\sum_{u,v}A_{kuv}\big)g^3+10^{-6}},\ 0\text{ where }g=0
 
-    Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x.
-        layer: where A is read, an output (N, k, h, w); None takes `last_spatial_layer`.
-        relu: True, as the paper defines it, keeps what speaks for the target; False returns the signed sum.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+    Args: as in `grad_cam`.
 
     Returns:
         (N, 1, H, W), bilinear from h × w; ≥ 0 with `relu`. The constant :math:`10^{-6}` makes it depend on the scale of
         the logits where gradients are below about :math:`10^{-3}`.
 
-    Raises:
-        ValueError: as `gradient`, or a layer without places.
-        KeyError: a layer that is not there, with the nearest names.
+    Raises: as `grad_cam`.
 
     Source: Chattopadhay et al. (2018), whose target is the exponential of the logit; here g is the
     gradient of the target itself, as in the code that P4's comparison used. Engine: ours; captum has none.
@@ -132,8 +129,9 @@ def _class_activation(
     chunk_size: int | None,
 ) -> Tensor:
     """Return the layer's channels summed by `weights(activation, gradient)`, (N, k, 1, 1), at the images' size."""
+    check_inputs(model, images)
+    layer = _last_spatial_layer(model, images[:1]) if layer is None else layer
     value = explained(model, images, target, chunk_size)
-    layer = last_spatial_layer(model, images) if layer is None else layer
     maps = []
     with torch.inference_mode(False), torch.enable_grad():
         for _, image in chunks(images, 1, chunk_size):

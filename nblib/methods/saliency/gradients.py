@@ -20,22 +20,21 @@ def gradient(
 ) -> Tensor:
     r"""How steeply the target rises with each pixel, :math:`S=\partial f(x)/\partial x`.
 
-    Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+    Args: as in `nblib.methods.saliency`.
 
     Returns:
         (N, C, H, W), in target units per unit of pixel value.
-
-    Raises:
-        ValueError: a model in training mode; images that are empty, not finite, or of another shape or type.
 
     Source: Simonyan, Vedaldi and Zisserman (2014), section 3; "vanilla gradients". They take the largest magnitude over
     the colours, `saliency(..., reduce="max_abs")`; we return the signed value. Engine: ours; equal to captum's
     `Saliency`.
     """
+    check_inputs(model, images)
+    return _slope(model, images, target, chunk_size)
+
+
+def _slope(model: nn.Module, images: Tensor, target: Target | None, chunk_size: int | None) -> Tensor:
+    """Return the gradient of checked input, (N, C, H, W)."""
     return weighted_gradient(
         model, images, lambda _, image: (images[image], 1.0), 1, target=target, chunk_size=chunk_size
     )
@@ -51,25 +50,17 @@ def input_gradient(
 ) -> Tensor:
     r"""The first-order guess of what each pixel adds, :math:`S=(x-x')\odot\partial f(x)/\partial x`.
 
-    Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x.
-        baseline: :math:`x'`: a number, "mean" (each image's own mean colour), or a tensor (C, 1, 1), (C, H, W) or
-            (N, C, H, W). At 0.0, black, this is "gradient × input".
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+    Args: as in `nblib.methods.saliency`. At baseline 0.0, black, this is "gradient × input".
 
     Returns:
         (N, C, H, W), in target units.
 
-    Raises:
-        ValueError: as `gradient`, or a baseline that does not fit.
-
     Source: Shrikumar et al. (2016), as "gradient × input". Engine: ours; at baseline 0 equal to captum's
     `InputXGradient`.
     """
-    slope = gradient(model, images, target=target, chunk_size=chunk_size)
-    return (images.detach() - baseline_for(images, baseline)) * slope
+    check_inputs(model, images)
+    start = baseline_for(images, baseline)
+    return (images.detach() - start) * _slope(model, images, target, chunk_size)
 
 
 def integrated_gradients(
@@ -87,24 +78,17 @@ def integrated_gradients(
     .. math:: S=(x-x')\odot\int_0^1\nabla f\big(x'+\alpha(x-x')\big)\,d\alpha,\qquad \sum S=f(x)-f(x')
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x, kept along the whole path.
         steps: points on the path, from 1 up.
-        baseline: :math:`x'`: a number (0.0 is black), "mean" (each image's own mean colour), or a tensor (C, 1, 1),
-            (C, H, W) or (N, C, H, W).
         quadrature: "gausslegendre", "left", "right", "midpoint", "trapezoid", or "captum_trapezoid", whose weights sum
             to (steps − 1)/steps and which P2's published metrics used; see `nblib.engine.quadrature_rule`.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+
+    Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
         (N, C, H, W), in target units. `completeness_gap` says how far the sum is from the identity above.
 
-    Raises:
-        ValueError: as `gradient`, or an unknown quadrature, too few steps, or a baseline that does not fit.
-
-    Source: Sundararajan, Taly and Yan (2017), equations 1 to 3; P2 (B3 of its specification). Engine: ours; images and
-    steps share a forward pass. Equal to captum's but for the trapezoid, whose weights there do not sum to 1.
+    Source: Sundararajan, Taly and Yan (2017), equations 1 to 3; P2, section 3.2. Engine: ours; images and steps
+    share a forward pass. Equal to captum's but for the trapezoid, whose weights there do not sum to 1.
     """
     check_inputs(model, images)
     start = baseline_for(images, baseline)
@@ -134,19 +118,13 @@ def smooth_gradient(
     r"""The gradient averaged over noisy copies, :math:`S=\frac1n\sum_{i}\nabla f(x+\epsilon_i)`.
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x, kept under noise.
         samples: n, how many noisy copies, from 1 up.
         noise: the standard deviation of :math:`\epsilon`, in the images' own units: 0.1 is a tenth of [0, 1].
-        seed: fixes the n noise fields. All images get the same ones, so that a map does not depend on its batch.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+
+    Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
         (N, C, H, W), in target units per unit of pixel value.
-
-    Raises:
-        ValueError: as `gradient`, or samples below 1, or negative noise.
 
     Source: Smilkov et al. (2017), section 3, where the noise is 10 to 20 % of each image's own range and n is 50. Noisy
     copies are not clipped to [0, 1]. Engine: ours; equal to captum's
@@ -188,21 +166,15 @@ def gradient_shap(
         \tilde x_i=x+\epsilon_i,\ b_i\text{ a random baseline},\ \alpha_i\sim U(0,1)
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x.
         samples: n, from 1 up.
-        baselines: those to draw from, each as in `integrated_gradients`; black and each image's own mean colour.
+        baselines: those to draw from, one or more; black and each image's own mean colour.
         noise: the standard deviation of :math:`\epsilon`, in the images' own units.
-        seed: fixes the draws. All images get the same ones, so that a map does not depend on its batch.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+
+    Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
         (N, C, H, W), in target units; without noise it sums, in expectation, to f(x) minus the mean of f at the
         baselines.
-
-    Raises:
-        ValueError: as `gradient`, or samples below 1, negative noise, no baseline, or one that does not fit.
 
     Source: Lundberg and Lee (2017) and Erion et al. (2021), "expected gradients". Engine: ours; captum's
     `GradientShap` has the same expectation, but draws from global random state, and for the whole batch at once.
@@ -229,22 +201,19 @@ def guided_backprop(
 ) -> Tensor:
     r"""The gradient that passes each ReLU only where it is positive, :math:`R^{(l)}=[z^{(l)}>0]\,\max(R^{(l+1)},0)`.
 
-    Args:
-        model: in evaluation mode, with its ReLUs as `nn.ReLU` modules (in-place ones too).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the logit of the class predicted at x.
-        chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
+    Args: as in `nblib.methods.saliency`; the model has its ReLUs as `nn.ReLU` or `nn.ReLU6` modules (in-place ones
+    too).
 
     Returns:
         (N, C, H, W). Not a derivative of anything: it follows edges, and hardly changes when the upper layers are
         randomised (Adebayo et al. 2018).
 
     Raises:
-        ValueError: as `gradient`, or a model some or all of whose ReLUs are functional and cannot be reached.
+        ValueError: also a model some or all of whose ReLUs are functional and cannot be reached.
 
     Source: Springenberg et al. (2015), "guided backpropagation". Engine: ours; equal to captum's
     `GuidedBackprop`, which returns the plain gradient, without a word, where ReLUs are functional.
     """
     check_inputs(model, images)
     with relu_gradient(model, torch.relu):
-        return gradient(model, images, target=target, chunk_size=chunk_size)
+        return _slope(model, images, target, chunk_size)

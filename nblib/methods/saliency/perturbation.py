@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nblib.checks import expect_int, expect_number
-from nblib.engine import baseline_for, chunks, explained, logits_of, seeded
+from nblib.engine import baseline_for, check_inputs, chunks, explained, logits_of, seeded
 from nblib.targets import Target, class_probability
 
 
@@ -52,28 +52,22 @@ def occlusion(
     .. math:: S_{uv}=\frac1{|\{w\ni(u,v)\}|}\sum_{w\ni(u,v)}\big(f(x)-f(x_{w\to x'})\big)
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the softmax probability of the class predicted at x.
         window: the window's side in pixels, or, below 1, as a share of each side of the image.
         stride: how far the window moves, in the same units and at most the window; None lays windows side by side.
-        baseline: :math:`x'`, what is painted: a number (0.0 is black), "mean" (each image's own mean colour), or a
-            tensor (C, 1, 1), (C, H, W) or (N, C, H, W).
-        chunk_size: rows in one forward pass; None goes by the images' size. Results do not depend on it.
+
+    Other arguments: as in `nblib.methods.saliency`; the baseline is what is painted.
 
     Returns:
         (N, 1, H, W), in target units; positive where the pixels were needed.
 
-    Raises:
-        ValueError: as `gradient`, or a window, stride or baseline that does not fit.
-
-    Source: Zeiler and Fergus (2014), section 4.2, there with a grey window; P4 (C5 of its specification). Engine: ours;
-    equal to captum's `Occlusion`.
+    Source: Zeiler and Fergus (2014), section 4.2, there with a grey window; P4, section 4.1. Engine: ours; equal to
+    captum's `Occlusion`.
     """
-    value = explained(model, images, target, chunk_size, class_probability)
+    check_inputs(model, images)
     paint = baseline_for(images, baseline)
     down, across = (window_spans(side, window, stride).to(images.device) for side in images.shape[2:])
     windows = len(down) * len(across)
+    value = explained(model, images, target, chunk_size, class_probability)
 
     def painted(step: Tensor, image: Tensor) -> Tensor:
         hidden = down[step // len(across)].unsqueeze(2) & across[step % len(across)].unsqueeze(1)  # (R, H, W)
@@ -107,30 +101,25 @@ def rise(
     out at a random shift.
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
-        target: a function of logits; None explains the softmax probability of the class predicted at x.
         masks: M; the error falls as :math:`1/\sqrt M`.
         cells: the grid's side.
         p: the probability of a cell to be on, in (0, 1].
-        seed: fixes the masks. All images get the same ones, so that a map does not depend on its batch.
-        chunk_size: rows in one forward pass; None goes by the images' size. Results do not depend on it.
+
+    Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
         (N, 1, H, W), in target units; ≥ 0 for a probability, with a large constant part: before a threshold,
         `normalize_min_max` is the sensible normalisation.
 
-    Raises:
-        ValueError: as `gradient`, or masks or cells below 1, or p outside (0, 1].
-
-    Source: Petsiuk, Das and Saenko (2018), section 3. The defaults are those of the authors' code (C5
-    of P4's specification); the paper's text has 8,000 masks, 7 cells and p = 0.5. Engine: ours; captum has none.
+    Source: Petsiuk, Das and Saenko (2018), section 3. The defaults are those of the authors' code (Saliency.ipynb of
+    eclique/RISE); the paper's text has 8,000 masks, 7 cells and p = 0.5. Engine: ours; captum has none.
     """
-    value = explained(model, images, target, chunk_size, class_probability)
+    check_inputs(model, images)
     expect_int("masks", masks, 1)
     expect_int("cells", cells, 1)
     if expect_number("p", p, 0, 1) == 0:
         raise ValueError("p=0 was given, expected above 0: no cell would ever be seen")
+    value = explained(model, images, target, chunk_size, class_probability)
     height, width = images.shape[2:]
     cell = torch.tensor([math.ceil(height / cells), math.ceil(width / cells)])
     generator = seeded(seed)
