@@ -70,8 +70,8 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         The mean loss of each epoch.
 
     Raises:
-        ValueError: an empty data set, or one that is only to look at; labels that the model lacks, an option out of range, or a checkpoint that is
-            truncated or another run's; before any work.
+        ValueError: an empty data set, or one that is only to look at; labels that the model lacks, an option out of
+            range, or a checkpoint that is truncated or another run's; before any work.
         RuntimeError: a loss that is not finite, with the epoch and step.
     """
     chosen = choose_device(device)

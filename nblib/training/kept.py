@@ -3,9 +3,10 @@ import inspect
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from nblib import store
 from nblib.checks import expect_one_of
@@ -13,7 +14,10 @@ from nblib.data import Images
 from nblib.models import build
 from nblib.models import weights as files
 from nblib.training.circumstances import conditions, note_network
-from nblib.training.fitting import fit, load, save
+from nblib.training.fitting import fit
+
+Kept = tuple[dict[str, Tensor], dict]  # tensors by name, and a description that JSON can hold
+APART = {"model", "data", "seed", "checkpoint", "loss", "after_step"}  # arguments of `fit` that are no options of a key
 
 
 def trained(name: str, data: Images, *, classes: int | None = None, size: int | None = None,
@@ -36,46 +40,93 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
     Raises:
         ValueError, RuntimeError: as `build` and `fit`; options that cannot be kept apart; data without a key.
     """
-    known = inspect.signature(fit).parameters.keys() - {"model", "data", "checkpoint", "loss", "after_step"}
-    for option in fit_options:
-        expect_one_of("option of trained()", option, sorted(known))
-    if not data.key:
-        raise ValueError("the data have no key, so what is trained on them cannot be kept: use build() and fit()")
+    options = expect_keepable("trained()", data, fit_options)
     shape = dict(classes=classes or len(data.classes), size=size or data[:1].images.shape[-1])
     model = build(name, weights=weights, seed=seed, **shape)
     start = Path(weights) if weights not in (None, "default") else weights
-    key = store.key(name, data.key, len(data), shape, start, seed, {k: v for k, v in fit_options.items() if k != "progress"},
-                    *sources_of(name, model))
-    path = store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{key}.safetensors"
-    with store.lock(path):
-        if not usable(path):
-            checkpoint = path.with_suffix(".training.safetensors")
-            begun, resumed = time.monotonic(), usable(checkpoint)
-            losses = fit(model, data, seed=seed, checkpoint=checkpoint, **fit_options)
-            training = conditions(fit_options.get("device", "auto")) | {
-                "seconds": round(time.monotonic() - begun, 1), "resumed": resumed}
-            save(model, path, name=name, seed=seed, losses=losses, training=training, **shape)
-            checkpoint.unlink()
-        note_network(path, load(model, path))
+    path = kept_at(name, model, data, shape, start, seed, options)
+
+    def train(checkpoint: Callable[[], Path]) -> Kept:
+        losses = fit(model, data, seed=seed, checkpoint=checkpoint(), **fit_options)
+        return model.state_dict(), dict(name=name, seed=seed, losses=losses, **shape)
+
+    tensors, _ = once(path, train, device=fit_options.get("device", "auto"))
+    files.put(model, tensors, path)
     return model
 
 
-def usable(path: Path) -> bool:
-    """Say whether weights lie at `path`; what lies there and cannot be read is removed, with a warning."""
+def once(path: Path, train: Callable[[Callable[[], Path]], Kept], *, device: str = "auto") -> Kept:
+    """Return what lies at `path`, or else what `train` gives, which is then kept there with the training's conditions.
+
+    Whoever asks for it while another process trains it, waits.
+
+    Args:
+        path: as from `kept_at`.
+        train: does the work. It is given a function that names the checkpoint of its next `fit`: a first, a second ...
+            Called again after an interruption, it runs through those that it had.
+        device: as in `choose_device`, for the conditions.
+    """
+    with store.lock(path):
+        found = _readable(path)
+        if found is None:
+            begun, states, went_on = time.monotonic(), [], []
+
+            def checkpoint() -> Path:
+                states.append(path.with_suffix(f".{len(states)}.training.safetensors"))
+                went_on.append(_readable(states[-1]) is not None)
+                return states[-1]
+
+            tensors, meta = train(checkpoint)
+            took = {"seconds": round(time.monotonic() - begun, 1), "resumed": any(went_on)}
+            files.write(path, tensors, **meta, training=conditions(device) | took)
+            for state in states:
+                state.unlink(missing_ok=True)
+            found = files.read(path)
+    note_network(path, found[1])
+    return found
+
+
+def _readable(path: Path) -> Kept | None:
+    """Return what lies at `path`; what lies there and cannot be read is removed, with a warning."""
     if not path.exists():
-        return False
+        return None
     try:
-        files.read(path)
+        return files.read(path)
     except ValueError as error:
-        warnings.warn(f"{error}; it is removed, and the training is done again", stacklevel=3)
+        warnings.warn(f"{error}; it is removed, and the training is done again", stacklevel=4)
         path.unlink()
-        return False
-    return True
+        return None
 
 
-def sources_of(name: str, model: nn.Module) -> list[Path]:
-    """Return the files that decide what training gives: the loop, the network's classes, and a reader's own function."""
+def expect_keepable(caller: str, data: Images, fit_options: dict[str, object]) -> dict[str, object]:
+    """Return those options of `fit` that decide what is trained; refuse others, and data that have no key."""
+    known = sorted(inspect.signature(fit).parameters.keys() - APART)
+    for option in fit_options:
+        expect_one_of(f"option of {caller}", option, known)
+    if not data.key:
+        raise ValueError("the data have no key, so what is trained on them cannot be kept: train without keeping it, "
+                         "by fit() or lottery_ticket()")
+    return {name: value for name, value in fit_options.items() if name != "progress"}
+
+
+def kept_at(name: str, model: nn.Module, data: Images, *said: object, kind: str = "") -> Path:
+    """Return where a training is kept: the file's name changes with everything that decides what comes out.
+
+    Args:
+        name: of the network, as in `build`, and `model`, the network.
+        data: the training images.
+        said: whatever else decides it, as in `nblib.store.key`: options, seeds, files of source.
+        kind: a word for the file's name.
+    """
+    key = store.key(name, data.key, len(data), *said, *_sources_of(name, model))
+    words = [name.replace(":", "-").replace("/", "-"), *([kind] if kind else []), key]
+    return store.folder("models") / f"{'-'.join(words)}.safetensors"
+
+
+def _sources_of(name: str, model: nn.Module) -> list[Path]:
+    """Return the files that decide what training gives: the loop, the network's classes, a reader's own function."""
     modules = {type(module).__module__ for module in model.modules()} | {name.partition(":")[0]}
-    files = {Path(sys.modules[module].__file__) for module in modules if getattr(sys.modules.get(module), "__file__", None)}
-    own = sorted(path for path in files if not {"torch", "torchvision", "timm"} & set(path.parts))
-    return [*own, *store.sources("models/normalisation.py", "training/optimizers.py", "training/loop.py", "training/fitting.py")]
+    paths = {Path(path) for module in modules if (path := getattr(sys.modules.get(module), "__file__", None))}
+    own = sorted(path for path in paths if not {"torch", "torchvision", "timm"} & set(path.parts))
+    return [*own, *store.sources("models/normalisation.py", "training/optimizers.py", "training/loop.py",
+                                 "training/fitting.py")]

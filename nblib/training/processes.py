@@ -65,7 +65,8 @@ def _packed(function: Callable[..., object], arguments: dict[str, object]) -> by
     if problem:
         raise ValueError(
             f"several devices need copies in several processes, and not everything can be copied: {problem}. Put your "
-            "own functions and classes into a module that can be imported; a lambda or a function within a function cannot"
+            "own functions and classes into a module that can be imported; a lambda or a function within a function "
+            "cannot"
         )
     return payload
 

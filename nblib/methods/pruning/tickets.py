@@ -1,13 +1,10 @@
 """Tickets that are trained once and then kept, so that chapters share them and an interrupted ladder goes on."""
 import copy
 import functools
-import inspect
-import itertools
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from nblib import store
 from nblib.checks import expect_one_of
@@ -17,10 +14,11 @@ from nblib.methods.pruning.lottery import Fit, Ticket, checked_levels, lottery_t
 from nblib.methods.pruning.masks import sparsity_of
 from nblib.models import build
 from nblib.models import weights as files
-from nblib.training import conditions, fit, note_network, sources_of, usable
+from nblib.training import expect_keepable, fit, kept_at, once
 
 RECIPES = ("text", "published", "random", "one_shot", "fine_tuned", "retrained")
 PROCEDURES = RECIPES[:2]  # the others are controls, which start from a ladder
+SOURCES = store.sources("methods/pruning/lottery.py", "methods/pruning/masks.py", "methods/pruning/controls.py")
 ANOTHER_ORDER = 10_000  # added to the seed where a network is trained again
 
 
@@ -52,46 +50,27 @@ def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe
         RuntimeError: as in `lottery_ticket`.
     """
     expect_one_of("recipe", recipe, RECIPES)
-    known = inspect.signature(fit).parameters.keys() - {"model", "data", "seed", "checkpoint", "loss", "after_step"}
-    for option in fit_options:
-        expect_one_of("option of kept_tickets()", option, sorted(known))
+    options = expect_keepable("kept_tickets()", data, fit_options)
     levels = checked_levels(sparsities)
     wanted = levels if only is None or recipe in PROCEDURES else checked_levels(only)
     if levels[0] != 0 or not set(wanted) <= set(levels):
         raise ValueError(f"levels {wanted} of {levels} were asked for, expected some of a ladder that begins at 0.0")
-    if not data.key:
-        raise ValueError("the data have no key, so what is trained on them cannot be kept: use lottery_ticket()")
     make = functools.partial(build, name, seed=seed, classes=len(data.classes), size=data[:1].images.shape[-1])
-    path = _path(recipe, make, data, (levels, wanted, {k: v for k, v in fit_options.items() if k != "progress"}))
-    with store.lock(path):
-        if not usable(path):
-            train = _trainer(path, data, {"seed": seed, **fit_options})
-            ladder = functools.partial(kept_tickets, name, data, sparsities=levels, seed=seed, **fit_options)
-            begun, resumed = time.monotonic(), any(path.parent.glob(f"{path.stem}.*.training.safetensors"))
-            tickets = _made(recipe, make, train, levels, wanted, ladder, seed)
-            _save(path, tickets, conditions(fit_options.get("device", "auto")) | {
-                "seconds": round(time.monotonic() - begun, 1), "resumed": resumed})
-        return _load(path, make())
+    path = kept_at(name, make(), data, make.keywords, levels, wanted, options, *SOURCES, kind=recipe)
+    ladder = functools.partial(kept_tickets, name, data, sparsities=levels, seed=seed, **fit_options)
+
+    def train(checkpoint: Callable[[], Path]) -> tuple[dict[str, Tensor], dict]:
+        fit_round = functools.partial(_fit_round, data, checkpoint, {"seed": seed, **fit_options})
+        return _packed(_made(recipe, make, fit_round, levels, wanted, ladder, seed))
+
+    tensors, meta = once(path, train, device=fit_options.get("device", "auto"))
+    return _unpacked(tensors, meta["tickets"], make(), path)
 
 
-def _path(recipe: str, make: functools.partial, data: Images, said: object) -> Path:
-    """Return where tickets lie: the name of the file changes with everything that decides what they are."""
-    name = make.args[0]
-    sources = store.sources("methods/pruning/lottery.py", "methods/pruning/masks.py", "methods/pruning/controls.py")
-    key = store.key(name, make.keywords, data.key, len(data), said, *sources_of(name, make()), *sources)
-    return store.folder("models") / f"{name.replace(':', '-').replace('/', '-')}-{recipe}-{key}.safetensors"
-
-
-def _trainer(path: Path, data: Images, options: dict) -> Fit:
-    """Return a `fit` whose every round has a checkpoint, so that a ladder begun again runs through what it had."""
-    rounds = itertools.count()
-
-    def train(model: nn.Module, *, after_step: Callable, **other: object) -> None:
-        checkpoint = path.with_suffix(f".{next(rounds)}.training.safetensors")
-        usable(checkpoint)
-        fit(model, data, after_step=after_step, checkpoint=checkpoint, **(options | other))
-
-    return train
+def _fit_round(data: Images, checkpoint: Callable[[], Path], options: dict, model: nn.Module, *, after_step: Callable,
+               **other: object) -> None:
+    """Train a round with a checkpoint of its own, so that a ladder begun again runs through what it had."""
+    fit(model, data, after_step=after_step, checkpoint=checkpoint(), **(options | other))
 
 
 def _made(recipe: str, make: Callable[[], nn.Module], train: Fit, levels: Sequence[float], wanted: Sequence[float],
@@ -110,23 +89,19 @@ def _made(recipe: str, make: Callable[[], nn.Module], train: Fit, levels: Sequen
     return fine_tuned(train, tickets[0.0], sparsities=wanted, seed=seed)
 
 
-def _save(path: Path, tickets: Sequence[Ticket], training: dict) -> None:
-    """Write all networks and masks to one file, and remove what the trainings left for going on."""
+def _packed(tickets: Sequence[Ticket]) -> tuple[dict[str, Tensor], dict]:
+    """Return all networks and masks as tensors for one file, and how many tickets they are."""
     tensors = {}
     for number, ticket in enumerate(tickets):
         tensors |= {f"{number}.model.{name}": tensor for name, tensor in ticket.model.state_dict().items()}
         tensors |= {f"{number}.mask.{name}": kept for name, kept in ticket.mask.items()}
-    files.write(path, tensors, tickets=len(tickets), training=training)
-    for checkpoint in path.parent.glob(f"{path.stem}.*.training.safetensors"):
-        checkpoint.unlink()
+    return tensors, {"tickets": len(tickets)}
 
 
-def _load(path: Path, model: nn.Module) -> list[Ticket]:
-    """Read what `_save` wrote."""
-    tensors, meta = files.read(path)
-    note_network(path, meta)
+def _unpacked(tensors: dict[str, Tensor], count: int, model: nn.Module, path: Path) -> list[Ticket]:
+    """Return the tickets that `_packed` packed, each with a copy of `model`; `path` is for messages."""
     tickets = []
-    for number in range(meta["tickets"]):
+    for number in range(count):
         parts = {"model": {}, "mask": {}}
         for name, tensor in tensors.items():
             which, kind, inner = name.split(".", 2)
