@@ -12,6 +12,7 @@ import torch
 
 from nblib import store
 from nblib.data import load
+from nblib.methods.saliency import applicable, last_spatial_layer
 from nblib.models import build
 from nblib.training import predict
 
@@ -24,6 +25,7 @@ def cut(*args, **kwargs):
     raise OSError("the network is cut")
 socket.getaddrinfo = socket.socket.connect = socket.create_connection = cut
 from nblib.data import load
+from nblib.methods.saliency import applicable, last_spatial_layer
 from nblib.models import build
 data = load("photographs", limit=2)
 print(build("efficientnet_lite0", classes=1000, size=224, weights="default")(data.images).shape)
@@ -75,6 +77,13 @@ def test_what_it_says_of_the_photographs_is_what_was_measured(model):
         assert float(probabilities[row, data.labels[row]]) == pytest.approx(expected, abs=0.02), name
     best = [data.classes[label] for label in probabilities.argmax(1).tolist()]
     assert best == [*MEASURED, "missile", "bobsled"]  # a space suit is no class of ImageNet
+
+
+def test_ten_of_eleven_saliency_methods_apply_and_grad_cam_reads_the_last_places(model):
+    images = load("photographs", size=64, limit=1).images
+    working, reasons = applicable(model, images, options={"occlusion": {"window": 32}})
+    assert len(working) == 10 and list(reasons) == ["b_cos"] and "no B-cos layer" in reasons["b_cos"]
+    assert last_spatial_layer(model, images) == "bn2"  # behind the last convolution, its norm and ReLU6; 1,280 channels
 
 
 def test_it_normalises_as_it_was_trained(model):
