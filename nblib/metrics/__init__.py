@@ -1,4 +1,29 @@
-"""Numbers about any explanation: where it lies, how sparse and how stable it is, what the network loses with it."""
+"""Numbers about any explanation: where it lies, how sparse and how stable it is, what the network loses with it.
+
+A map of the room; it asks nothing of where a map came from:
+
+- `maps`: what is done to raw maps first, each step a function with a name.
+- `localization`: does a map lie on the object? With it `trivial_maps`, which every such number has to beat.
+- `sparsity` and `stability`: how unevenly a map is spread; whether it stays the same between seeds and networks.
+- `faithfulness`: what becomes of the network's answer when pixels go in the order of a map (`road`), which
+  `imputation` fills in from their neighbours.
+- `randomization`: copies of a network that forget, layer by layer, what it has learnt.
+- `ranks` serves `localization` and `stability`.
+
+Most functions take and give:
+
+maps
+    (N, H, W), one map an image, raw and signed unless it is said otherwise; where only values count and not places,
+    (N, ...).
+masks
+    (N, H, W) bool, True on what should be found.
+seed
+    fixes what is drawn, 0 or more. All images get the same draws, so that none depends on its batch.
+
+What comes back is one number an image, (N,), computed in double precision and given back in the maps' type. A map that
+is not finite gives NaN, and so does a question without an answer, such as where an empty mask lies. Shapes and types
+that do not fit are a ValueError.
+"""
 from nblib.metrics.faithfulness import aopc, kept_pixels, removal_ranks, road
 from nblib.metrics.imputation import impute
 from nblib.metrics.localization import (

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nblib.checks import expect_number, expect_one_of
 from nblib.engine import check_inputs, chunks, expect_finite, logits_of, seeded
-from nblib.metrics.imputation import impute
+from nblib.metrics.imputation import fill_in, noise_field
 from nblib.targets import class_logit, class_probability, expect_labels
 
 ORDERS = {"morf": 1, "lerf": -1, "random": 0}  # the factor by which a map is ranked
@@ -23,8 +23,8 @@ def removal_ranks(maps: Tensor, *, order: str = "morf", seed: int = 0) -> Tensor
     """When each pixel is removed: 0 for the first of its map, d − 1 for the last.
 
     Args:
-        maps: (N, H, W), finite, signed: what a pixel says *against* the class is ranked below zero. Pass
-            `absolute(maps)` to rank by magnitude.
+        maps: (N, H, W), finite: what a pixel says *against* the class is ranked below zero. Pass `absolute(maps)` to
+            rank by magnitude.
         order: "morf" (most relevant first, the highest values), "lerf" (least relevant first), or "random".
         seed: fixes the order of equal values, as ReLU'd maps and maps of blocks have many, and that of "random". It is
             the same in every map, so that none depends on its batch.
@@ -62,7 +62,7 @@ def kept_pixels(maps: Tensor, percentages: Iterable[float], *, order: str = "mor
         (N, P, H, W) bool, True where a pixel is left.
 
     Raises:
-        ValueError: as `removal_ranks`; percentages out of range, or one that leaves no pixel.
+        ValueError: as in `removal_ranks`; percentages out of range, or one that leaves no pixel.
     """
     ranks = removal_ranks(maps, order=order, seed=seed)
     counts = torch.tensor(_counts(percentages, maps[0].numel()), device=maps.device)
@@ -78,7 +78,8 @@ def _counts(percentages: Iterable[float], pixels: int) -> list[int]:
     counts = [math.floor(pixels * expect_number("percentages", p, 0, 100) / 100 + 1e-9) for p in given]
     if pixels in counts:
         p = given[counts.index(pixels)]
-        raise ValueError(f"percentages: {p} was given, expected less: all {pixels} pixels would go, and none be left to fill from")
+        raise ValueError(f"percentages: {p} was given, expected less: all {pixels} pixels would go, and none be left to "
+                         "fill from")
     return counts
 
 
@@ -100,8 +101,8 @@ def road(
     .. math:: a_{nk}=\mathrm{value}\big(\mathrm{impute}(x_n,\ \text{the }\lfloor d\,p_k/100\rfloor\text{ first pixels})\big)
 
     Args:
-        model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        images: (N, C, H, W), finite.
+        model: in evaluation mode, images (N, C, H, W) → logits (N, K).
+        images: x, (N, C, H, W), finite, of the model's type and on its device.
         labels: (N,) whole numbers, the class whose answer is followed, or one for all images.
         maps: (N, H, W), finite, signed, as `removal_ranks` takes them.
         percentages: P numbers, 0 to below 100: how much is removed, each time from the untouched image.
@@ -119,21 +120,22 @@ def road(
         ValueError: an unknown order or value; a model in training mode; images, labels or maps that do not fit each
             other or are not finite; labels outside of the classes; percentages out of range.
 
-    Source: Rong et al. (2022); P2, section 3.2 and B5.1 of its specification, where value is "correct", the order "morf"
-    and the percentages 1, 11, ..., 91. Both remove all colours of a pixel together.
+    Source: Rong et al. (2022); P2, section 3.2 and appendix B. In the code of P2's authors value is "correct", the order
+    "morf" and the percentages are 1, 11, ..., 91. Both remove all colours of a pixel together.
     """
     check_inputs(model, images)
+    expect_number("noise", noise, 0)
     answer = VALUES[expect_one_of("value", value, VALUES)]
     if maps.shape != (len(images), *images.shape[2:]):
         raise ValueError(f"maps {tuple(maps.shape)} were given, expected {(len(images), *images.shape[2:])}")
     ranks = removal_ranks(maps.to(images.device), order=order, seed=seed).int()
     counts = torch.tensor([0, *_counts(percentages, maps[0].numel())], device=images.device)
-    curve = images.new_empty(len(images), len(counts))
+    curve, field = images.new_empty(len(images), len(counts)), noise_field(images, seed)
     with torch.no_grad():
         labels = expect_labels(labels, len(images), logits_of(model, images[:1]).shape[1], images.device)
         for step, image in chunks(images, len(counts), chunk_size):
             keep = ranks[image] >= counts[step].view(-1, 1, 1)
-            rows = impute(images[image], keep, noise=noise, seed=seed)
+            rows = fill_in(images[image], keep, noise, field)
             curve[image, step] = answer(logits_of(model, rows), labels[image])
     return curve
 
@@ -155,7 +157,8 @@ def aopc(curve: Tensor, *, reference: str = "untouched") -> Tensor:
     Raises:
         ValueError: a curve without a removal; an unknown reference.
 
-    Source: Samek et al. (2017), equation 12, for the first; the code of P2's authors (B5.3) for the second.
+    Source: Samek et al. (2017), equation 12, for the first; for the second the code of P2's authors, `compute_aopc_morf`
+    of sanishsuwal7/Neurips-CogInterp.
     """
     expect_one_of("reference", reference, REFERENCES)
     if curve.ndim < 1 or curve.shape[-1] < 2:

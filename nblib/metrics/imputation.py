@@ -68,6 +68,17 @@ def impute(
     _check(images, keep)
     expect_number("noise", noise, 0)
     expect_number("tolerance", tolerance, 1e-10, 1)
+    return fill_in(images, keep, noise, noise_field(images, seed), tolerance, chunk_size)
+
+
+def noise_field(images: Tensor, seed: int) -> Tensor:
+    """Return the normal noise of SD 1 that every image gets, (C, H, W)."""
+    return torch.randn(images.shape[1:], generator=seeded(seed)).to(images)
+
+
+def fill_in(images: Tensor, keep: Tensor, noise: float, field: Tensor, tolerance: float = 1e-3,
+            chunk_size: int | None = None) -> Tensor:
+    """Do what `impute` does, with checked input and the noise `field` (C, H, W) at hand."""
     double = images.dtype == torch.float64 or tolerance < SINGLE_PRECISION
     precision = torch.float64 if double else torch.float32
     by_size = keep.flatten(1).sum(1).argsort(descending=True)  # similar holes need a similar number of steps
@@ -75,7 +86,6 @@ def impute(
     for _, place in chunks(images, 1, chunk_size, ROOM):
         rows = by_size[place]
         filled[rows] = _fill(images[rows].detach().to(precision), keep[rows], tolerance).to(images.dtype)
-    field = torch.randn(images.shape[1:], generator=seeded(seed)).to(images)
     return torch.where(keep.unsqueeze(1), images.detach(), filled.add_(field, alpha=noise))
 
 

@@ -1,7 +1,4 @@
-"""Does a map lie on the object? Each number is per image, (N,), and means little beside that of a trivial map.
-
-Maps are (N, H, W); masks (N, H, W) are True on what should be found. An image whose map is not finite gives NaN.
-"""
+"""Does a map lie on the object? Each number is per image, (N,), and means little but beside that of a trivial map."""
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -28,16 +25,13 @@ def pointing_game(maps: Tensor, masks: Tensor, *, tolerance: int = 0) -> Tensor:
     :math:`|\arg\max S\cap m|\,/\,|\arg\max S|`.
 
     Args:
-        maps: (N, H, W), raw; any range.
-        masks: (N, H, W) bool.
         tolerance: a maximum at most so many pixels from the object (Euclidean) hits too, from 0 up.
+
+    Other arguments: as in `nblib.metrics`.
 
     Returns:
         (N,) in [0, 1]; 0 or 1 unless several pixels share the maximum. A constant map gives the object's share of the
-        area; an empty mask, or a map that is not finite, NaN.
-
-    Raises:
-        ValueError: shapes that differ, masks that are not bool, or a negative tolerance.
+        area; an empty mask NaN.
 
     Source: Zhang et al. (2018), where the tolerance is 15 pixels; there ties are not considered.
     """
@@ -55,16 +49,13 @@ def energy_inside(maps: Tensor, masks: Tensor, *, absolute: bool = False) -> Ten
     r"""The share of the positive map that lies on the object, :math:`\sum_{m}S^+/\sum S^+`.
 
     Args:
-        maps: (N, H, W), raw and signed.
-        masks: (N, H, W) bool.
         absolute: take :math:`|S|` in place of :math:`S^+=\max(0,S)`.
 
-    Returns:
-        (N,) in [0, 1]. A constant positive map gives the object's share of the area; a map without positive values, an
-        empty mask, or a map that is not finite, NaN.
+    Other arguments: as in `nblib.metrics`.
 
-    Raises:
-        ValueError: shapes that differ, or masks that are not bool.
+    Returns:
+        (N,) in [0, 1]. A constant positive map gives the object's share of the area; a map without positive values, or
+        an empty mask, NaN.
 
     Source: Wang et al. (2020) ("energy-based pointing game").
     """
@@ -78,7 +69,7 @@ def energy_gain(maps: Tensor, masks: Tensor, *, absolute: bool = False) -> Tenso
     r"""How many times more energy lies on the object than a constant map would put there,
     :math:`\frac{\sum_mS^+/\sum S^+}{|m|/HW}`.
 
-    Args, errors and NaN as `energy_inside`.
+    Args: as in `energy_inside`.
 
     Returns:
         (N,) from 0 to HW/\|m\|; 1 for a constant map.
@@ -91,16 +82,10 @@ def auroc(maps: Tensor, masks: Tensor) -> Tensor:
 
     .. math:: P(S_{in}>S_{out})+\tfrac12P(S_{in}=S_{out})
 
-    Args:
-        maps: (N, H, W), raw; only their order counts.
-        masks: (N, H, W) bool.
+    Args: as in `nblib.metrics`; only the order of a map's values counts.
 
     Returns:
-        (N,) in [0, 1]; ½ for a constant map, and for noise on average. An empty or a full mask, or a map that is not
-        finite, gives NaN.
-
-    Raises:
-        ValueError: shapes that differ, or masks that are not bool.
+        (N,) in [0, 1]; ½ for a constant map, and for noise on average. An empty or a full mask gives NaN.
     """
     values, inside = _checked(maps, masks)
     positives = inside.sum(1).double()
@@ -115,16 +100,10 @@ def average_precision(maps: Tensor, masks: Tensor) -> Tensor:
 
     .. math:: \frac1{|m|}\sum_{i\in m}\frac{|\{j\in m:S_j\ge S_i\}|}{|\{j:S_j\ge S_i\}|}
 
-    Args:
-        maps: (N, H, W), raw; only their order counts.
-        masks: (N, H, W) bool.
+    Args: as in `nblib.metrics`; only the order of a map's values counts.
 
     Returns:
-        (N,) in (0, 1]; the object's share of the area for a constant map. An empty mask, or a map that is not finite,
-        gives NaN.
-
-    Raises:
-        ValueError: shapes that differ, or masks that are not bool.
+        (N,) in (0, 1]; the object's share of the area for a constant map. An empty mask gives NaN.
     """
     values, inside = _checked(maps, masks)
     falling, order = values.sort(1, descending=True)
@@ -172,13 +151,12 @@ def patch_iou(maps: Tensor, masks: Tensor, *, threshold: float = 0.5) -> Tensor:
 
     Returns:
         (N,) in [0, 1]. The IoU of a class that is in neither is 1, in one of the two 0. For an object's share f, an
-        empty map has (1 − f)/2 and a full one f/2. A map that is not finite gives NaN.
+        empty map has (1 − f)/2 and a full one f/2.
 
     Raises:
-        ValueError: shapes that do not fit; masks of another type; maps or a threshold outside [0, 1].
+        ValueError: also maps or a threshold outside [0, 1].
 
-    Source: P4's "macro IoU" (C4 of its specification; the mask's threshold and the average over images are our
-    choices).
+    Source: P4, section 4.1, "macro-averaged IoU"; the mask's threshold and the average over images are our choices.
     """
     expect_number("threshold", threshold, 0, 1)
     values, shares = _on_one_grid(maps, masks)
@@ -198,12 +176,12 @@ def segmentation_difference(maps: Tensor, masks: Tensor) -> Tensor:
 
     Returns:
         (N,) in [0, 1], lower is nearer; its mean over images is P4's d. For an object's share f, an empty map has f and
-        a full one 1 − f: on small objects it rewards a dark map. A map that is not finite gives NaN.
+        a full one 1 − f: on small objects it rewards a dark map.
 
     Raises:
-        ValueError: shapes that do not fit; masks of another type; maps outside [0, 1].
+        ValueError: also maps outside [0, 1].
 
-    Source: P4 (C4 of its specification).
+    Source: P4, section 4.1.
     """
     values, shares = _on_one_grid(maps, masks)
     return as_given((values - shares).abs().flatten(1).mean(1), maps)
@@ -212,9 +190,7 @@ def segmentation_difference(maps: Tensor, masks: Tensor) -> Tensor:
 def trivial_maps(masks: Tensor, *, seed: int = 0) -> dict[str, Tensor]:
     r"""Maps that know nothing of the image, to stand beside every number about localisation.
 
-    Args:
-        masks: (N, H, W), for the size and the device.
-        seed: fixes "uniform".
+    Args: as in `nblib.metrics`; the masks for their size and device, the seed for "uniform".
 
     Returns:
         Each (N, H, W) float32 in [0, 1], under the names "empty" (0), "full" (1), "uniform" (each pixel random), and

@@ -20,18 +20,13 @@ def gini(maps: Tensor) -> Tensor:
 
     .. math:: G=\frac{\sum_{k=1}^d(2k-d-1)\,\phi_{(k)}}{d\sum_k\phi_{(k)}},\qquad\phi=|S|\text{ in ascending order}
 
-    Args:
-        maps: (N, ...), one map a row, any range.
+    Args: as in `nblib.metrics`; maps (N, ...).
 
     Returns:
-        (N,) from 0 (constant) to 1 − 1/d (one pixel). An all-zero map, or one that is not finite, gives NaN. Scaling a
-        map changes nothing, nor does putting copies of it side by side.
+        (N,) from 0 (constant) to 1 − 1/d (one pixel). An all-zero map gives NaN. Scaling a map changes nothing, nor
+        does putting copies of it side by side.
 
-    Raises:
-        ValueError: fewer than two dimensions, or no values.
-
-    Source: P2 (B4 of its specification); Hurley and Rickard (2009). Computed in float64, without the 1e-7
-    that Quantus adds to every value.
+    Source: P2, appendix B; Hurley and Rickard (2009). Without the 1e-7 that Quantus adds to every value.
     """
     ordered = _magnitudes(maps).sort(1).values
     d = ordered.shape[1]
@@ -50,9 +45,6 @@ def hoyer(vectors: Tensor) -> Tensor:
 
     Returns:
         (N,) in [0, 1]. An all-zero vector, or one that is not finite, gives NaN.
-
-    Raises:
-        ValueError: fewer than two dimensions, or vectors of one component.
 
     Source: Hoyer (2004).
     """

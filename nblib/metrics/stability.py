@@ -17,10 +17,7 @@ def rank_correlation(a: Tensor, b: Tensor, *, signed: bool = False) -> Tensor:
         signed: compare the maps themselves; otherwise their magnitudes, as sanity checks do.
 
     Returns:
-        (N,) in [−1, 1]; ties share their mean rank. A constant map, or one that is not finite, gives NaN.
-
-    Raises:
-        ValueError: shapes that differ, or fewer than two dimensions.
+        (N,) in [−1, 1]; ties share their mean rank. A constant map gives NaN.
 
     Source: Adebayo et al. (2018), with and without the magnitude.
     """
@@ -41,17 +38,12 @@ def rank_correlation(a: Tensor, b: Tensor, *, signed: bool = False) -> Tensor:
 def importance_sparsity(maps: Tensor) -> Tensor:
     r"""The mean importance, :math:`s=\frac1N\sum_ia_i` over a map's N cells: lower is more selective.
 
-    Args:
-        maps: (N, ...), one map a row; P4's are in [0, 1].
+    Args: as in `nblib.metrics`; maps (N, ...), P4's are in [0, 1].
 
     Returns:
-        (N,), in the range of the maps; its mean over images is P4's s. A map that is not finite gives NaN.
+        (N,), in the range of the maps; its mean over images is P4's s.
 
-    Raises:
-        ValueError: fewer than two dimensions, or no values.
-
-    Source: P4 (C4 of its specification). The name is P4's: this is not the share removed, which "sparsity" means
-    elsewhere.
+    Source: P4, appendix D. The name is P4's: this is not the share removed, which "sparsity" means elsewhere.
     """
     if maps.ndim < 2 or not maps.numel():
         raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, ...), one map a row, not empty")
@@ -70,12 +62,11 @@ def reproducibility(maps_by_seed: Tensor | Sequence[Tensor]) -> Tensor:
     Returns:
         (N,), 0 for identical runs and about 0.29 for independent uniform maps of many seeds; its mean over images is
         P4's r.
-        A map that is not finite gives NaN.
 
     Raises:
-        ValueError: fewer than two seeds, or maps of different shapes.
+        ValueError: also fewer than two seeds.
 
-    Source: P4 (C4 of its specification); the SD has S − 1 below, which the paper does not say.
+    Source: P4, appendix E; the SD has S − 1 below, which the paper does not say.
     """
     if not isinstance(maps_by_seed, Tensor):
         shapes = {tuple(maps.shape) for maps in maps_by_seed}
