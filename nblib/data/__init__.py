@@ -1,4 +1,13 @@
-"""What images come from: the generated shapes, the digits, and real data sets."""
+"""What images come from: the generated shapes, the digits, a few photographs, and real data sets.
+
+A map of the room:
+
+- `loading`: `load`, one call for every set; it makes a `request`, the checked arguments, and passes it to one of them.
+- `images`: `Images`, the face that all sets have, whether they lie in memory or are read as they are sliced.
+- `drawn`: the generated `shapes`, and the outlines of which they are made (`geometry`).
+- `files`: sets that are read: the `photographs` that packages carry, the `real` ones, each as a list of `folders` of
+  pictures; `sources` says where they come from, and fetches and verifies them (`download`).
+"""
 from nblib.data.drawn.shapes import BACKGROUND, BODY, DISTRACTOR, MARKING, PARTS, SHORTCUT, tag_codes
 from nblib.data.files.photographs import PHOTOGRAPHS, Photograph
 from nblib.data.files.sources import describe, fetch, verify

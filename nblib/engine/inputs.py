@@ -72,5 +72,3 @@ def baseline_for(images: Tensor, baseline: float | str | Tensor) -> Tensor:
             f"{tuple(images.shape)}: a number, 'mean', (C, 1, 1), (C, H, W) or (N, C, H, W)"
         )
     return baseline.expand_as(images)
-
-

@@ -9,5 +9,3 @@ def ranks(values: Tensor) -> Tensor:
     values = values.contiguous()
     below = torch.searchsorted(ordered, values)
     return (below + torch.searchsorted(ordered, values, right=True) + 1).double() / 2
-
-

@@ -1,1 +1,1 @@
-"""The generated shapes."""
+"""The generated shapes, and the outlines of which they are made."""

@@ -49,7 +49,7 @@ from nblib.methods.saliency.gradients import (
 from nblib.methods.saliency.perturbation import occlusion, rise
 
 __all__ = [
-    "METHODS", "SHORT_NAMES", "applicable", "b_cos", "b_cos_alpha", "completeness_gap", "grad_cam", "grad_cam_plus_plus",
-    "gradient", "gradient_shap", "guided_backprop", "input_gradient", "integrated_gradients", "last_spatial_layer",
-    "occlusion", "passes", "rise", "saliency", "smooth_gradient", "unsigned_maps",
+    "METHODS", "saliency", "passes", "completeness_gap", "SHORT_NAMES", "applicable", "unsigned_maps",
+    "gradient", "input_gradient", "integrated_gradients", "smooth_gradient", "gradient_shap", "guided_backprop",
+    "grad_cam", "grad_cam_plus_plus", "last_spatial_layer", "occlusion", "rise", "b_cos", "b_cos_alpha",
 ]
