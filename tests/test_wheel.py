@@ -72,7 +72,7 @@ def test_data_and_doctor_work(installed, tmp_path):
     assert told.returncode == 0 and "library alone" in told.stdout and "FAIL" not in told.stdout
 
 
-@pytest.mark.parametrize("words", [["build"], ["test"], ["run", "saliency"]])
+@pytest.mark.parametrize("words", [["build"], ["test"], ["run", "saliency"], ["results", "saliency"]])
 def test_what_needs_the_book_says_so_in_one_sentence(installed, tmp_path, words):
     done = python(installed, tmp_path, "-m", "nblib", *words)
     assert done.returncode == 2 and done.stderr.count("error:") == 1 and "needs the book" in done.stderr

@@ -3,8 +3,11 @@
 What takes seconds to import is imported where it is needed, so that a slip is told at once.
 """
 import argparse
+import os
 import signal
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from nblib import store
@@ -15,6 +18,7 @@ from nblib.runs.parameters import Refused, WorkFailed
 
 def act(given: argparse.Namespace) -> int:
     """Do what the command line asks; an error that the reader can mend becomes one message, without a traceback."""
+    _make_variables_absolute()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the work as Ctrl-C does
     actions = {"build": _build, "run": _run, "results": _results, "data": _data, "doctor": _doctor}
     try:
@@ -46,7 +50,7 @@ def _run(given: argparse.Namespace) -> None:
     chapter = parameters.lab_of(given.chapter) if given.record else given.chapter
     known = parameters.declared(parameters.source(chapter))
     values = parameters.profile(given.profile, chapter)
-    values |= parameters.read(Path(given.f)) if given.f else {}
+    values |= parameters.read(Path(given.f), chapter) if given.f else {}
     for name, text in given.p:
         values[name] = parameters.parsed(known[name], text) if name in known else text
     if given.seeds < 0 or (given.seeds and "seed" in values):
@@ -54,7 +58,8 @@ def _run(given: argparse.Namespace) -> None:
     target = Path(given.o) if given.o else store.ROOT / "_build/runs" / f"{chapter}.ipynb"
     if target.suffix != ".ipynb" or target.resolve().parent == parameters.BOOK.resolve():
         raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb, outside book/")
-    values = parameters.check(chapter, values)
+    _expect_writable(target)
+    values = parameters.check(chapter, _with_absolute_paths(values))
 
     from nblib.runs import bookkeeping, chapters
 
@@ -70,6 +75,35 @@ def _run(given: argparse.Namespace) -> None:
         if given.record:
             path = bookkeeping.record(parameters.lesson_of(chapter), given.profile, out, dirty=given.dirty)
             print(f"on record in {path.relative_to(store.ROOT)}")
+
+
+def _with_absolute_paths(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters with relative paths made absolute: they mean the caller's folder, a notebook runs in its own."""
+    dataset, weights = values.get("dataset"), values.get("weights")
+    changed = {}
+    if isinstance(dataset, str) and dataset.startswith("folder:") and dataset != "folder:":
+        changed["dataset"] = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
+    if weights and isinstance(weights, str) and weights != "default":
+        changed["weights"] = str(Path(weights).expanduser().absolute())
+    return dict(values) | changed
+
+
+def _make_variables_absolute() -> None:
+    """Let relative folders in the variables that name some mean the caller's folder, here and in every process begun."""
+    for name in ("NBLIB_DATA", "NBLIB_STORE", "PYTHONPATH"):
+        if os.environ.get(name):
+            places = os.environ[name].split(os.pathsep) if name == "PYTHONPATH" else [os.environ[name]]
+            os.environ[name] = os.pathsep.join(str(Path(place).expanduser().absolute()) for place in places)
+
+
+def _expect_writable(target: Path) -> None:
+    """Refuse a file that cannot be written, before the work whose result it shall hold."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise Refused(f"{target} can't be written: {error.strerror}; name another file with -o") from None
 
 
 def _results(given: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The parameters of a chapter: declared in its first code cell, read from there, and checked before any work."""
 import ast
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from nblib.store import ROOT
 BOOK = ROOT / "book"
 PROFILES = BOOK / "profiles"
 KINDS = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "list": (list,)}
+BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.I)
 LINE = re.compile(r"^(?P<name>[a-z]\w*): (?P<kind>\w+) = (?P<default>[^#=]+?)  # (?P<help>[^#=]+)$")
 LIMITS = re.compile(r"\[(?P<inside>[^\[\]]+)\]$")
 
@@ -41,6 +44,13 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+
+    @property
+    def item_kind(self) -> str | None:
+        """Return the kind of a list's items, which is that of its default's first; None where that is empty."""
+        if self.kind != "list" or not self.default:
+            return None
+        return next(kind for kind, types in KINDS.items() if _is_kind(self.default[0], kind))
 
     @property
     def allowed(self) -> str:
@@ -112,26 +122,56 @@ def _limits(inside: str) -> tuple[float | None, float | None, tuple[str, ...]]:
 
 
 def parsed(parameter: Parameter, text: str) -> object:
-    """Return the value that a text from the command line means for this parameter; a text that fits none stays text."""
-    if parameter.kind == "str":
+    """Return the value that a text means for this parameter, by the declared kind; a text that means none stays text.
+
+    Numbers are as people write them: `1e-3`, `010` is ten, and `2e3` is a whole number.
+    """
+    if parameter.kind == "list":
+        try:
+            items = yaml.load(text, Loader=yaml.BaseLoader)  # which leaves every item a text
+        except yaml.YAMLError:
+            return text
+        kind = parameter.item_kind
+        return [_meant(item, kind) if isinstance(item, str) else item for item in items] if isinstance(items, list) else text
+    return _meant(text, parameter.kind)
+
+
+def _meant(text: str, kind: str) -> object:
+    """Return what a text means as a value of a kind, or the text; a number of another kind is told as such later."""
+    if kind == "bool":
+        return BOOLS.get(text.strip().lower(), text)
+    if kind == "str" or not NUMBER.fullmatch(text.strip()):
         return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+    number = float(text)
+    if kind == "int" and re.fullmatch(r"[+-]?\d+", text.strip()):
+        return int(text)
+    return int(number) if kind == "int" and "e" in text.lower() and number.is_integer() else number
 
 
 def check_one(parameter: Parameter, value: object) -> None:
     """Refuse a value of another type or outside the limits."""
-    name, given = parameter.name, f"{value!r} was given"
-    wrong_bool = isinstance(value, bool) and parameter.kind != "bool"
-    if wrong_bool or not isinstance(value, KINDS[parameter.kind]):
-        raise Refused(f"{name}: {given}, a {type(value).__name__}; expected {parameter.kind} ({parameter.allowed})")
+    if not _is_kind(value, parameter.kind):
+        raise Refused(f"{parameter.name}: {value!r} was given, a {type(value).__name__}; "
+                      f"expected {parameter.kind} ({parameter.allowed})")
+    if value == [] and parameter.default:
+        raise Refused(f"{parameter.name}: an empty list was given; expected one item or more ({parameter.allowed})")
     for item in value if isinstance(value, list) else [value]:
+        kind = parameter.item_kind if isinstance(value, list) else parameter.kind
+        if kind and not _is_kind(item, kind):
+            raise Refused(f"{parameter.name}: {item!r} was given in the list, a {type(item).__name__}; expected {kind} "
+                          f"({parameter.allowed})")
         if parameter.choices and item not in parameter.choices:
-            raise Refused(f"{name}: {item!r} was given; expected {parameter.allowed}{nearest(item, parameter.choices)}")
+            near = nearest(item, parameter.choices)
+            raise Refused(f"{parameter.name}: {item!r} was given; expected {parameter.allowed}{near}")
         if parameter.low is not None and not parameter.low <= item <= parameter.high:
-            raise Refused(f"{name}: {item!r} was given; expected {parameter.allowed}")
+            raise Refused(f"{parameter.name}: {item!r} was given; expected {parameter.allowed}")
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    """Say whether a value is of a declared kind; truth values are no numbers, and no number is infinite or NaN."""
+    if isinstance(value, bool) != (kind == "bool") or not isinstance(value, KINDS[kind]):
+        return False
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
@@ -145,8 +185,10 @@ def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
     for name, value in values.items():
         if name not in known:
             raise Refused(f"{chapter} has no parameter {name!r}; it has {', '.join(known)}{nearest(name, known)}")
+    values = {name: parsed(known[name], value) if isinstance(value, str) else value for name, value in values.items()}
+    for name, value in values.items():
         check_one(known[name], value)
-    full = {name: parameter.default for name, parameter in known.items()} | dict(values)
+    full = {name: parameter.default for name, parameter in known.items()} | values
     _check_meaning(full)
     return full
 
@@ -160,7 +202,9 @@ def _check_meaning(values: Mapping[str, object]) -> None:
     try:
         choose_device(values["device"])
         images = data.load(values["dataset"], split="held_out", size=values.get("image_size"), limit=1)
-        weights = None if (values.get("weights") or "default") == "default" else values["weights"]
+        weights = values.get("weights") or None
+        if weights == "default" and ":" in values["model"]:
+            weights = None  # those of other libraries may have to be fetched, which is work
         model = models.build(
             values["model"], classes=len(images.classes), size=images.images.shape[-1], weights=weights
         )
@@ -187,19 +231,25 @@ def profile(name: str, chapter: str) -> dict[str, object]:
         lab = lab_of(chapter)
         other = f", or take {lab}" if lab != chapter and (PROFILES / name / f"{lab}.yaml").exists() else ""
         raise Refused(f"profile {name!r} has no file for {chapter}: write {path.relative_to(ROOT)}{other}")
-    return read(path)
+    return read(path, chapter)
 
 
-def read(path: Path) -> dict[str, object]:
-    """Return the parameters in a flat YAML file, or refuse one that is missing, broken or nested."""
+def read(path: Path, chapter: str) -> dict[str, object]:
+    """Return the parameters of a chapter in a flat YAML file, or refuse one that is missing, broken or nested.
+
+    Its values are texts that mean what they mean on the command line.
+    """
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
     except OSError as error:
         raise Refused(f"the parameter file {path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Refused(f"the parameter file {path} is not YAML: {str(error).splitlines()[0]}") from None
-    if values is None:
+    if values in (None, ""):
         return {}
     if not isinstance(values, dict) or any(isinstance(value, dict) for value in values.values()):
         raise Refused(f"the parameter file {path} has to be flat: `name: value` a line")
-    return values
+    known = declared(source(chapter))
+    texts = {name: yaml.safe_dump(value, default_flow_style=True) if isinstance(value, list) else value
+             for name, value in values.items()}
+    return {name: parsed(known[name], text) if name in known else text for name, text in texts.items()}

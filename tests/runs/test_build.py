@@ -1,6 +1,8 @@
 """The commands `build` and `run` on a small copy of the project: kept work, failures, interruptions, refusals."""
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import nbformat
@@ -70,7 +72,7 @@ REFUSALS = [
     (["run", "first", "-p", "sede", "1"], ["no parameter 'sede'", "nearest: 'seed'"]),
     (["run", "first", "-p", "seed", "many"], ["seed: 'many' was given", "expected int"]),
     (["run", "first", "-p", "seed", "1.5"], ["seed: 1.5 was given", "expected int"]),
-    (["run", "first", "-p", "seed", "true"], ["seed: True was given", "expected int"]),
+    (["run", "first", "-p", "seed", "true"], ["seed: 'true' was given", "expected int"]),
     (["run", "first", "-p", "seed", "101"], ["seed: 101 was given", "0 to 100"]),
     (["run", "first", "-p", "kind", "gren"], ["'gren' was given", "red, green, blue", "nearest: 'green'"]),
     (["run", "first", "-p", "dataset", "shape"], ["shape", "shapes"]),
@@ -158,3 +160,33 @@ def test_an_interrupted_build_leaves_nothing_half_done(tmp_path, stop, backgroun
     code, out, error = project.call("build")
     assert code == 0, error
     assert ran(project) == 1, "finished work was done twice"
+
+
+def test_relative_paths_mean_the_callers_folder(built, tmp_path):
+    from PIL import Image
+
+    for name in ("dark", "light"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (24, 24), (number, 0, 200 * (name == "light"))).save(tmp_path / f"photos/{name}/{number}.png")
+    own = "import torch\n\n\ndef network(*, classes, size):\n" \
+          "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * size * size, classes))\n"
+    (tmp_path / "mine.py").write_text(own)
+    words = ["run", "first", "-p", "dataset", "folder:photos", "-p", "model", "mine:network", "-o", "out.ipynb"]
+    environment = built.environment | {"PYTHONPATH": f"{built.folder}{os.pathsep}.", "NBLIB_STORE": "kept"}
+    done = subprocess.run([sys.executable, "-m", "nblib", *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    values = nbformat.read(tmp_path / "out.ipynb", 4).metadata["nblib"]["parameters"]
+    assert values["dataset"] == f"folder:{tmp_path / 'photos'}" and (tmp_path / "kept").is_dir()
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["-p", "dataset", "folder:"], "after `folder:` comes the path"),
+    (["-p", "dataset", "folder:nowhere"], "no folder"),
+    (["-o", "missing.ipynb/out.ipynb"], "can't be written"),
+])
+def test_places_that_are_none_are_refused(built, tmp_path, words, expected):
+    (tmp_path / "missing.ipynb").write_text("a file")
+    done = subprocess.run([sys.executable, "-m", "nblib", "run", "first", *words], cwd=tmp_path, env=built.environment,
+                          capture_output=True, text=True)
+    assert done.returncode == 2 and expected in done.stderr and "Traceback" not in done.stderr, done.stderr

@@ -122,6 +122,8 @@ def imagenet(request: Request) -> Listing:
 
 def folder(request: Request) -> Listing:
     """Somebody's own images: PATH/[split/]class/picture, or pictures alone."""
+    if request.name == "folder:":
+        raise ValueError("data set 'folder:' was given; after `folder:` comes the path of a folder of images")
     place = Path(request.name.removeprefix("folder:")).expanduser()
     if not place.is_dir():
         raise RuntimeError(f"no folder {place.absolute()}; after `folder:` comes the path of a folder of images")
