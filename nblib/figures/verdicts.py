@@ -63,7 +63,8 @@ def verdict_chart(groups: Mapping[str, Sequence[Judged]]) -> Figure:
         if row.verdict != "not tested" and (row.low is None or row.high is None):
             raise ValueError(f"{row.claim!r} is {row.verdict} and has no interval, expected one")
     blocks = [(heading, [(row, *_lines(row)) for row in rows]) for heading, rows in groups.items() if rows]
-    height = 2 * HEADING + sum(bool(heading) * HEADING + sum(_height(*block) for block in rows) for heading, rows in blocks)
+    headings = HEADING * sum(bool(heading) for heading, _ in blocks)
+    height = 2 * HEADING + headings + sum(_height(*block) for _, rows in blocks for block in rows)
     figure = new_figure(height, width=WIDTH)
     figure.set_layout_engine("none")
     axis = figure.add_axes((0, 0, 1, 1))
@@ -111,7 +112,8 @@ def _draw(axis: Axes, row: Judged, sentence: Sequence[str], note: Sequence[str],
     height = below + 0.5 * RULE
     axis.plot([LEFT, RIGHT], [height, height], color="#DDDDDD", linewidth=0.8)
     axis.plot([MIDDLE, MIDDLE], [below + 0.02, below + RULE - 0.02], color=GREY, linewidth=1.2)
-    axis.plot([MIDDLE + scale * end for end in ends], [height, height], color=BLACK, linewidth=1.8, marker="|", markersize=7)
+    places = [MIDDLE + scale * end for end in ends]
+    axis.plot(places, [height, height], color=BLACK, linewidth=1.8, marker="|", markersize=7)
     axis.plot([MIDDLE + scale * side * (row.mean - row.threshold)], [height], marker=marker, markersize=7.5,
               markeredgecolor=BLACK, markeredgewidth=0.8 if row.verdict != "undecided" else 1.2, markerfacecolor=inside)
     axis.plot([WORDS + 0.015], [below + 0.5 * LINE], marker=marker, markersize=6, color=colour, markerfacecolor=inside)

@@ -114,7 +114,8 @@ def render(executed: Mapping[str, Path], site: Path, solutions: str) -> None:
 
 def _stage(executed: Mapping[str, Path], stage: Path, solutions: str) -> None:
     """Copy pages and executed chapters to where they are rendered without being executed again."""
-    skip = shutil.ignore_patterns(".*", "profiles", "results", "published", *(f"{name}.ipynb" for name in parameters.chapters()))
+    skip = shutil.ignore_patterns(
+        ".*", "profiles", "results", "published", "claims", *(f"{name}.ipynb" for name in parameters.chapters()))
     shutil.copytree(BOOK, stage / "book", ignore=skip)
     shutil.copy(store.ROOT / "_toc.yml", stage)
     config = yaml.safe_load((store.ROOT / "_config.yml").read_text())

@@ -13,10 +13,8 @@ from dataclasses import dataclass, fields
 import yaml
 
 from nblib.checks import nearest
-from nblib.runs import ledger
-from nblib.runs.parameters import BOOK
+from nblib.runs import ledger, parameters
 
-FOLDER = BOOK / "claims"
 VERDICTS = ("supported", "contradicted", "undecided", "not tested")
 SIDES = ("above", "below")
 LIMITS = {"share": (0.0, 1.0), "difference": (-1.0, 1.0), "%": (-100.0, 100.0), "": (-math.inf, math.inf)}
@@ -48,7 +46,7 @@ class Claim:
 
 def lessons() -> list[str]:
     """Return the lessons that test claims, by name."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(path.stem for path in (parameters.BOOK / "claims").glob("*.yaml"))
 
 
 def data_sets(name: str) -> dict[str, str]:
@@ -93,9 +91,9 @@ def claim(name: str, which: str) -> Claim:
 def verdict(values: Iterable[float], *, threshold: float, direction: str, unit: str) -> str:
     r"""Say what measured values make of the claim that their mean lies on one side of a threshold.
 
-    With the 95 % interval :math:`[l, h]` of the mean (`ledger.interval`) and the threshold :math:`t`, a claim of "above"
-    is *supported* where :math:`l > t`, *contradicted* where :math:`h < t`, and *undecided* where :math:`l \le t \le h`;
-    "below" exchanges the first two. Fewer than three values leave it *not tested*.
+    With the 95 % interval :math:`[l, h]` of the mean (`ledger.interval`) and the threshold :math:`t`, a claim of
+    "above" is *supported* where :math:`l > t`, *contradicted* where :math:`h < t`, and *undecided* where
+    :math:`l \le t \le h`; "below" exchanges the first two. Fewer than three values leave it *not tested*.
 
     Args:
         values: one a seed; or one an image of a single network, and then who shows the verdict has to say so.
@@ -122,9 +120,66 @@ def verdict(values: Iterable[float], *, threshold: float, direction: str, unit: 
     return "supported" if (low > threshold) == (direction == "above") else "contradicted"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What the recorded runs of one profile make of a claim; as a text it is the verdict."""
+
+    claim: Claim
+    word: str  # one of VERDICTS
+    reason: str  # why it was not tested, else ""
+    values: tuple[float, ...]  # one a seed
+    interval: tuple[float, float] | None
+
+    def __str__(self) -> str:
+        return self.word
+
+
+def outcome(name: str, given: Claim, profile: str = "recorded") -> Outcome:
+    """Return what the recorded runs of a profile make of a claim, or why it was not tested."""
+    values = tuple(_measured(name, given, profile))
+    if len(values) >= LEAST:
+        word = verdict(values, threshold=given.threshold, direction=given.direction, unit=given.unit)
+        return Outcome(given, word, "", values, ledger.interval(values, unit=given.unit))
+    if values:
+        reason = f"{len(values)} of {LEAST} seeds"
+    else:
+        reason = f"needs {given.needs}" if given.needs else "not recorded"
+    return Outcome(given, "not tested", reason, values, ledger.interval(values, unit=given.unit or ""))
+
+
+def outcomes(name: str, profile: str = "recorded", *, findings: Iterable[str] | None = None,
+             controls: bool = True) -> list[Outcome]:
+    """Return what the recorded runs make of each claim of a lesson, in the order of its file.
+
+    Args:
+        name: the lesson.
+        profile: of the recorded runs.
+        findings: the groups of claims to return, all where it is left out.
+        controls: also return what is ours, and not the paper's.
+
+    Raises:
+        KeyError: a finding that the lesson has not.
+    """
+    known = _read(name)["findings"]
+    chosen = set(known if findings is None else findings)
+    if unknown := sorted(chosen - set(known)):
+        raise KeyError(f"no finding {unknown[0]!r}; {name} has {', '.join(known)}{nearest(unknown[0], known)}")
+    return [outcome(name, given, profile) for given in claims(name)
+            if given.finding in chosen and (controls or not given.control)]
+
+
+def _measured(name: str, given: Claim, profile: str) -> list[float]:
+    """Return the number that tests a claim for each seed: a recorded one, or the difference of two of the same seed."""
+    values = ledger.series(name, given.number, profile) if given.number else {}
+    if given.minus is None:
+        return list(values.values())
+    less = ledger.series(name, given.minus, profile)
+    return [value - less[seed] for seed, value in values.items() if seed in less]
+
+
 def _read(name: str) -> dict:
     """Return the content of a lesson's file of claims."""
-    path = FOLDER / f"{name}.yaml"
+    path = parameters.BOOK / "claims" / f"{name}.yaml"
     if not path.exists():
         raise KeyError(f"no claims of {name!r}; there are those of {', '.join(lessons())}{nearest(name, lessons())}")
     content = yaml.safe_load(path.read_text())
@@ -159,7 +214,8 @@ def _expect_sane(name: str, given: Claim, headings: dict) -> None:
     if given.number is None:
         parts = {part: getattr(given, part) for part in ("minus", "direction", "threshold", "unit")}
         if not given.needs or any(value is not None for value in parts.values()):
-            raise ValueError(f"{where}: without a number it says what a test `needs`, and has none of {', '.join(parts)}")
+            others = ", ".join(parts)
+            raise ValueError(f"{where}: without a number it says what a test `needs`, and has none of {others}")
         return
     if given.direction not in SIDES:
         raise ValueError(f"{where}: direction is {given.direction!r}, expected 'above' or 'below'")

@@ -85,7 +85,8 @@ def record(name: str, values: float | Mapping, *, what: str, unit: str, run: Sim
         values: a number, or one for each kind, which goes on record as "name/kind"; kinds may have kinds of their own.
             What is not finite is left out.
         what: what it measures, in words; "{}" stands for the kind, one for each level of kinds.
-        unit: "share", "%", "s", or "" for a plain number.
+        unit: "share" for what lies in [0, 1], "difference" for one of shares or a relative change, "%" for points, "s", or
+            "" for a plain number.
         run: the run's parameters, from `start`; a chapter adds `copy`, which copy of the data set was there.
         setting: "paper" where model, data and procedure are the paper's own, else "other".
 

@@ -1,4 +1,4 @@
-"""The pages that are generated: all parameters, and how long each chapter ran."""
+"""The pages that are generated: all parameters, how long each chapter ran, and the scoreboard with its counts."""
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ import nbformat
 import yaml
 
 from nblib import store
-from nblib.runs import ledger, parameters
+from nblib.runs import ledger, parameters, scoreboard
 
 PARAMETERS = """# All parameters
 
@@ -67,9 +67,11 @@ def run_times_page(executed: Mapping[str, Path]) -> str:
 
 
 def write(folder: Path, executed: Mapping[str, Path]) -> None:
-    """Write both pages into a folder of pages."""
+    """Write the pages into a folder of pages."""
     store.write(folder / "parameters.md", parameters_page())
     store.write(folder / "run_times.md", run_times_page(executed))
+    store.write(folder / "scoreboard.md", MARK + scoreboard.page())
+    store.write(folder / "verdict_counts.md", scoreboard.counts())  # a part of the start page
 
 
 if __name__ == "__main__":

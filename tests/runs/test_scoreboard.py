@@ -1,0 +1,40 @@
+"""The scoreboard: generated from claims and ledger, current, and complete."""
+import re
+
+from nblib.runs import claims, pages, recorded, scoreboard
+from nblib.runs.parameters import BOOK
+
+
+def test_the_committed_pages_are_current():
+    mend = "call `python -m nblib.runs.pages` and commit"
+    assert (BOOK / "scoreboard.md").read_text() == pages.MARK + scoreboard.page(), mend
+    assert (BOOK / "verdict_counts.md").read_text() == scoreboard.counts(), mend
+
+
+def test_each_claim_has_a_row_with_a_verdict_on_each_data_set():
+    page = scoreboard.page()
+    for name in claims.lessons():
+        for claim in claims.claims(name):
+            row = next(line for line in page.splitlines() if line.startswith(f"| {recorded.sentence(claim)} |"))
+            words = re.findall(r"\*\*([a-z ]+)\*\*", row)
+            assert claim.place in row and set(words) <= set(claims.VERDICTS), row
+            assert len(words) == len(claims.data_sets(name)), row
+        for profile in claims.data_sets(name):
+            assert f"python3 -m nblib run {name} --profile {profile} --seeds " in page
+
+
+def test_the_counts_are_those_of_the_rows_that_are_the_papers():
+    found = re.findall(r"\| P\d \| [^|]+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", scoreboard.counts())
+    counted = [list(map(int, row)) for row in found]
+    asked = {name: [claim for claim in claims.claims(name) if not claim.control] for name in claims.lessons()}
+    assert sum(map(sum, counted)) == sum(len(own) * len(claims.data_sets(name)) for name, own in asked.items())
+    rows = [line for line in scoreboard.page().splitlines() if line.startswith("| ")]
+    rows = [line for line in rows if not line.startswith("| Control")]
+    for place, word in enumerate(claims.VERDICTS):
+        assert sum(line.count(f"**{word}**") for line in rows) == sum(row[place] for row in counted)
+
+
+def test_papers_without_their_methods_say_so_in_one_line():
+    text = scoreboard.counts()
+    assert [paper for paper in ("P0", "P3") if text.count(paper) == 1] == ["P0", "P3"]
+    assert re.search(r"^Coming: .*P0.*P3", text, re.M)
