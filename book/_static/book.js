@@ -28,3 +28,55 @@
 document.addEventListener("DOMContentLoaded", () => {
   if (window.MathJax && !window.MathJax.Hub) window.MathJax.Hub = { Queue() {} };
 });
+
+// Controls that the widgets leave without a name get the words that are written beside them.
+(() => {
+  const name = (element, label) => {
+    if (element && label && !element.hasAttribute("aria-label")) element.setAttribute("aria-label", label);
+  };
+
+  function label(player) {
+    const what = player.querySelector(".widget-label")?.textContent.trim() || "frames";
+    const [play, stop] = player.querySelectorAll(".widget-play button");
+    name(play, `play or pause: ${what}`);
+    name(stop, `back to the first: ${what}`);
+    const handle = player.querySelector("[role=slider]");
+    const shown = player.querySelector(".widget-readout")?.textContent;
+    name(handle, what);
+    if (handle && shown && handle.getAttribute("aria-valuetext") !== shown) handle.setAttribute("aria-valuetext", shown);
+  }
+
+  // What scrolls must be reachable by keyboard, and what does not scroll must be no stop on the way.
+  function stops() {
+    for (const box of document.querySelectorAll("mjx-container[display=true], .nblib-table, .pst-scrollable-table-container, .highlight pre")) {
+      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      if (scrolls) box.setAttribute("tabindex", "0");
+      else box.removeAttribute("tabindex");
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const players = () => document.querySelectorAll(".nblib-player").forEach(label);
+    new MutationObserver(players).observe(document.querySelector("main") || document.body, {
+      childList: true, subtree: true, characterData: true,
+    });
+    players();
+    const side = document.querySelector(".bd-sidebar-primary");
+    side?.setAttribute("role", "complementary");
+    name(side, "The book");
+    new ResizeObserver(stops).observe(document.body);
+  });
+})();
+
+// Formulas and players grow after the page has gone to the section that was asked for. Until the reader moves, it goes there again.
+(() => {
+  let reading = false;
+  for (const move of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+    window.addEventListener(move, () => { reading = true; }, { once: true, passive: true });
+  }
+  const settle = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && !reading) target.scrollIntoView({ behavior: "instant" });
+  };
+  document.addEventListener("DOMContentLoaded", () => new ResizeObserver(settle).observe(document.body));
+})();

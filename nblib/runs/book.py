@@ -1,4 +1,5 @@
 """From executed chapters to the rendered book, its offline copy and the student notebooks."""
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from nblib.runs.environment import BIN
 from nblib.runs.parameters import BOOK, Refused, WorkFailed
 
 BUILD = store.ROOT / "_build"
+STARTS = re.compile(r"^run = start\(", re.M)
+SAYS = re.compile(r"^say\(", re.M)
 STUB = "# {title}\n\nThis chapter was not executed in this build. `python3 -m nblib build` without `--only` executes it.\n"
 
 
@@ -124,7 +127,7 @@ def _stage(executed: Mapping[str, Path], stage: Path, solutions: str) -> None:
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     for name in parameters.chapters():
         if name in executed:
-            notebook = treat_solutions(nbformat.read(executed[name], 4), solutions)
+            notebook = fold_furniture(treat_solutions(nbformat.read(executed[name], 4), solutions))
             nbformat.write(notebook, stage / "book" / f"{name}.ipynb")
         else:
             title = name.replace("_", " ").capitalize()
@@ -141,6 +144,28 @@ def treat_solutions(notebook: nbformat.NotebookNode, solutions: str) -> nbformat
             if "solution" in cell.metadata.get("tags", []):
                 cell.metadata.tags.append("hide-cell")
                 cell.metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
+    return notebook
+
+
+def fold_furniture(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook with the cells that set it up folded to one line each, and with hidden code hidden in the page too.
+
+    Hidden is what Jupyter hides (`source_hidden`), and the code of cells that only `say` a sentence. A cell that has a
+    tag of its own for this keeps it.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:
+        tags = cell.metadata.setdefault("tags", [])
+        if any(tag.startswith(("hide-", "remove-")) for tag in tags):
+            continue
+        if "parameters" in tags or STARTS.search(cell.source):
+            tags.append("hide-cell")
+            shown = "Parameters of this page" if "parameters" in tags else "Versions, and what is imported first"
+            cell.metadata["mystnb"] = {"code_prompt_show": shown, "code_prompt_hide": shown}
+        elif SAYS.search(cell.source):
+            tags.append("remove-input")
+        elif cell.metadata.get("jupyter", {}).get("source_hidden"):
+            tags.append("hide-input")
     return notebook
 
 

@@ -1,4 +1,4 @@
-"""The scripts that the pages load: fetched once at set-up, checked, and from then on needed from nowhere."""
+"""The scripts that the pages load, and one that tests them: fetched once at set-up, checked, and from then on needed from nowhere."""
 import hashlib
 import os
 import subprocess
@@ -18,6 +18,8 @@ FILES = [
     ("@jupyter-widgets/html-manager@1.0.15", "dist/embed-amd.js", "embed-amd.js", "ca87dff57c70ffb2658794fde0eab0e27e5f5472a1f5df7ab2b08e1039fc4b72"),
     ("@jupyter-widgets/html-manager@1.0.15", "dist/1551f4f60c37af51121f.woff2", "1551f4f60c37af51121f.woff2", "9834b82ad26e2a37583d22676a12dd2eb0fe7c80356a2114d0db1aa8b3899537"),
     ("@jupyter-widgets/html-manager@1.0.15", "dist/7a3337626410ca2f4071.woff2", "7a3337626410ca2f4071.woff2", "e42a88444448ac3d60549cc7c1ff2c8a9cac721034c073d80a14a44e79730cca"),
+    # for the tests of the pages only: `_config.yml` leaves it out of the book
+    ("axe-core@4.10.3", "axe.min.js", "axe.js", "880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb"),
 ]
 
 

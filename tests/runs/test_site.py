@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from nblib.runs import furniture, vendor
 from nblib.store import ROOT
 
 PAGES = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
@@ -62,34 +63,172 @@ def test_styles_load_nothing_from_elsewhere(book):
             assert not re.match(r"(https?:)?//", address), f"{path.name} loads {address}"
 
 
+def test_a_page_says_what_it_is(page, book):
+    text = page.read_text()
+    description = re.search(r'<meta name="description" content="([^"]*)"', text)
+    assert description and 40 <= len(description[1]) <= 160, f"{page.name}: {description}"
+    icon = re.search(r'<link rel="icon" href="([^"]+)"', text)
+    assert icon and (page.parent / icon[1]).resolve().exists()
+    assert (book / "_static/favicon.svg").exists() and not list(book.rglob("axe.js")), "what tests the pages is in them"
+
+
+def test_descriptions_end_where_a_sentence_does():
+    sentence = "A map gives each pixel of an image a number. "
+    assert furniture.described(sentence * 2) == (sentence * 2).strip()
+    assert furniture.described(sentence * 9) == (sentence * 3).strip()
+    cut = furniture.described("word " * 60)
+    assert cut.endswith("word …") and len(cut) <= 160
+
+
 def open_page(browser, path, query=""):
     """Open a page from its folder and return it with what went wrong in it."""
     tab = browser.new_page()
     troubles = []
     tab.on("pageerror", lambda error: troubles.append(str(error)))
+    tab.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     tab.on("request", lambda request: troubles.append(request.url) if request.url.startswith("http") else None)
     tab.goto(path.as_uri() + query, wait_until="load")
     return tab, troubles
 
 
-def test_every_page_opens_with_the_network_cut(page, browser):
+@pytest.fixture(scope="module")
+def opened(page, browser):
+    """One page, opened once with its formulas and players drawn, and what went wrong in it."""
     tab, troubles = open_page(browser, page)
+    if "jupyter.widget-view" in page.read_text():
+        tab.wait_for_selector(".nblib-player img:visible", timeout=60000)
+        tab.wait_for_function("() => [...document.querySelectorAll('.nblib-player')].every(p => p.querySelector('img'))")
+    if "math notranslate" in page.read_text():
+        tab.wait_for_selector("mjx-container svg", state="attached", timeout=60000)
+    tab.wait_for_timeout(500)
+    yield tab, troubles
+    tab.close()
+
+
+def test_every_page_opens_with_the_network_cut(opened):
+    tab, troubles = opened
+    assert tab.locator("article h1").first.is_visible()  # the first of all is for print only
+    assert not troubles, troubles[:3]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_page(opened, width):
+    tab, _ = opened
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.wait_for_timeout(200)
     try:
-        assert tab.locator("article h1").first.is_visible()  # the first of all is for print only
-        tab.wait_for_timeout(300)
-        assert not troubles, f"{page.name}: {troubles[:3]}"
-        width = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert width <= 1, f"{page.name} is {width} pixels wider than the window"
+        beyond = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beyond <= 1, f"{beyond} pixels wider than the window"
+        code = tab.evaluate(SCROLLING, ".highlight pre") if width == 1280 else []
+        assert not code, f"code that is cut off: {code}"
+        cut = tab.evaluate(CUT, "article table, article pre, article img, article mjx-container")
+        assert not cut, f"cut off and not to be scrolled to: {cut}"
+    finally:
+        tab.set_viewport_size({"width": 1280, "height": 900})
+
+
+SCROLLING = """selector => [...document.querySelectorAll(selector)]
+    .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.textContent.slice(0, 60))"""
+CUT = """selector => [...document.querySelectorAll(selector)].filter(box => {
+    const right = box.getBoundingClientRect().right;
+    for (let above = box; above && right > innerWidth + 1; above = above.parentElement)
+        if (["auto", "scroll"].includes(getComputedStyle(above).overflowX)) return false;
+    return right > innerWidth + 1;
+}).map(box => box.outerHTML.slice(0, 80))"""
+
+
+def violations(tab, options):
+    """Return what axe finds wrong with a page, an element a line."""
+    if not tab.evaluate("typeof axe === 'object'"):
+        tab.evaluate((vendor.TARGET / "axe.js").read_text())
+    found = tab.evaluate("options => axe.run(document, options)", {"resultTypes": ["violations"], "preload": False} | options)
+    return "\n".join(f"{rule['id']}: {node['html'][:120]}" for rule in found["violations"] for node in rule["nodes"][:5])
+
+
+def test_axe_finds_nothing(opened):
+    """Every control is named, every list is one, everything that scrolls can be reached by keyboard."""
+    tab, _ = opened
+    assert not (said := violations(tab, {"rules": {"color-contrast": {"enabled": False}}})), said
+    tab.set_viewport_size({"width": 390, "height": 900})
+    tab.wait_for_timeout(200)
+    try:
+        assert not (said := violations(tab, {"runOnly": ["scrollable-region-focusable", "button-name"]})), said
+    finally:
+        tab.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_texts_stand_out_from_their_ground_in_both_modes(page, browser):
+    tab, _ = open_page(browser, page)
+    try:
+        if page.stem != "running":  # code has the same colours everywhere, and formulas those of the text: one page will do
+            tab.evaluate("document.querySelectorAll('pre, .math, dt.sig').forEach(box => box.replaceChildren())")
+        for mode in ("light", "dark"):
+            tab.evaluate("mode => { document.documentElement.dataset.theme = mode }", mode)
+            tab.wait_for_timeout(300)
+            assert not (said := violations(tab, {"runOnly": ["color-contrast"]})), f"{mode}: {said}"
     finally:
         tab.close()
 
 
-def test_search_works_from_a_folder(book, browser):
-    tab, troubles = open_page(browser, book / "search.html", "?q=completeness")
+def test_the_keyboard_stops_at_what_acts(opened):
+    tab, _ = opened
+    assert not tab.locator("mjx-container[tabindex]:not([display=true])").count(), "formulas are stops"
+    idle = tab.evaluate("""() => [...document.querySelectorAll('article [tabindex="0"]')]
+        .filter(box => box.matches('mjx-container, pre, div.nblib-table, .pst-scrollable-table-container'))
+        .filter(box => box.scrollWidth <= box.clientWidth + 1).map(box => box.outerHTML.slice(0, 80))""")
+    assert not idle, f"stops that nothing can be done at: {idle[:3]}"
+
+
+def test_figures_have_a_ground_and_a_caption_in_both_modes(opened):
+    tab, _ = opened
+    tab.evaluate("document.documentElement.dataset.theme = 'dark'")
     try:
-        tab.wait_for_selector("#search-results li", timeout=15000)
-        assert "saliency" in " ".join(tab.locator("#search-results li a").evaluate_all("links => links.map(a => a.href)"))
-        assert not troubles
+        bare = tab.evaluate("""() => [...document.querySelectorAll('article .cell_output img, article .nblib-player img')]
+            .filter(image => getComputedStyle(image).backgroundColor !== 'rgb(255, 255, 255)')
+            .map(image => image.alt.slice(0, 60))""")
+        assert not bare, f"black upon black: {bare}"
+        unseen = tab.evaluate("""() => [...document.querySelectorAll('article figcaption')]
+            .filter(caption => !caption.closest('details:not([open])'))
+            .filter(caption => !caption.textContent.trim() || !caption.offsetHeight).length""")
+        assert not unseen, f"{unseen} captions cannot be read"
+    finally:
+        tab.evaluate("document.documentElement.dataset.theme = 'light'")
+
+
+def test_paper_shows_no_empty_boxes(opened):
+    tab, _ = opened
+    tab.emulate_media(media="print")
+    try:
+        for what in ("article details.hide:not([open]):visible", ".nblib-player button:visible", "button.copybtn:visible"):
+            assert not tab.locator(what).count(), f"{what} is printed"
+        pictures = tab.evaluate("""() => [...document.querySelectorAll('.nblib-player')].filter(box => box.offsetHeight)
+            .map(box => [...box.querySelectorAll('img')].filter(image => image.offsetHeight).length)""")
+        assert all(count == 1 for count in pictures), f"players print {pictures} pictures"
+        whole = tab.evaluate("""() => [...document.querySelectorAll('article div.cell pre')]
+            .filter(box => getComputedStyle(box).breakInside !== 'auto').length""")
+        assert not whole, "code that no page holds would leave an empty frame"
+    finally:
+        tab.emulate_media(media="screen")
+
+
+@pytest.mark.parametrize("words", ["completeness", "pointing game", "steps of integrated gradients"])
+def test_search_lands_at_the_section_from_a_folder(book, browser, words):
+    tab, troubles = open_page(browser, book / "search.html", "?q=" + words.replace(" ", "+"))
+    try:
+        tab.wait_for_selector("#search-results li a", timeout=15000)
+        tab.wait_for_function("() => document.querySelector('#search-results').textContent.includes('finished')")
+        links = tab.locator("#search-results li a")
+        addresses = links.evaluate_all("links => links.map(link => link.getAttribute('href'))")
+        assert any("saliency" in address for address in addresses)
+        assert all("#" in address for address in addresses) and len(set(addresses)) == len(addresses), addresses
+        links.first.click()
+        tab.wait_for_load_state("load")
+        target = "#" + tab.url.split("#")[1]
+        assert tab.locator(target).count() == 1, f"{tab.url} leads nowhere"
+        tab.wait_for_timeout(2500)  # formulas and players above it grow
+        height = tab.locator(target).bounding_box()["y"]
+        assert -10 <= height <= 200, f"{tab.url} lands {height:.0f} pixels above its section"
+        assert not troubles, troubles[:3]
     finally:
         tab.close()
 
@@ -106,10 +245,14 @@ def test_sliders_move_without_a_kernel(book, browser):
             images = player.locator("img:visible")
             before = images.first.get_attribute("src")
             assert images.count() == 1 and len(images.first.get_attribute("alt")) > 30
-            player.locator("[role=slider]").first.focus()
+            handle = player.locator("[role=slider]").first
+            assert len(handle.get_attribute("aria-label")) > 2
+            said = handle.get_attribute("aria-valuetext")
+            handle.focus()
             tab.keyboard.press("ArrowRight")
             tab.wait_for_timeout(300)
             assert player.locator("img:visible").first.get_attribute("src") != before, f"player {number} stands still"
+            assert handle.get_attribute("aria-valuetext") != said, "a screen reader is not told of the new frame"
         assert not troubles, troubles[:3]
     finally:
         tab.close()
