@@ -12,6 +12,7 @@ from nblib.engine import (
     Head,
     check_inputs,
     chunks,
+    expect_finite,
     logit_after,
     nonnegative_output,
     pools_first,
@@ -38,8 +39,7 @@ class Craft:
         crop: the side of a crop as a share of the image's, in (0, 1]; crops are four fifths of their side apart.
         n_concepts: r, from 1 up.
         seed: fixes the factorisation and the points of the "sobol" estimator.
-        chunk_size: rows in one pass through the network, or through what follows the layer; None goes by their size.
-            Results do not depend on it.
+        chunk_size: as in `nblib.methods.concepts`, like `images` and `label` in what follows.
 
     Attributes:
         bank: W, (r, C), after `fit`. The order of concepts has no meaning; `match_concepts` pairs those of two fits.
@@ -51,8 +51,8 @@ class Craft:
         KeyError: a layer that is not there, with the nearest names.
         ValueError: an option out of its range.
 
-    Source: Fel et al. (2023); P2, appendix C (B6 of its specification), where crops are 64 of 224 pixels. As in P2,
-    concepts are not split recursively.
+    Source: Fel et al. (2023); P2, appendix C, where crops are 64 of 224 pixels. As in P2, concepts are not split
+    recursively.
     """
 
     def __init__(self, model: nn.Module, layer: str, *, crop: float = 0.29, n_concepts: int = 10, seed: int = 0,
@@ -69,9 +69,6 @@ class Craft:
 
         Each crop is enlarged to the image's size, bilinearly, sent up to the layer, and its activations are averaged
         over places: one row of A, which `factorize` makes a product.
-
-        Args:
-            images: (N, C, H, W), finite.
 
         Raises:
             ValueError: a model in training mode; images that are not finite; crops without a pixel; a layer of another
@@ -110,8 +107,7 @@ class Craft:
     def coefficients(self, images: Tensor) -> Tensor:
         r"""How much of each concept is at each place, :math:`u=\arg\min_{u\ge0}\|A-uW\|^2` for every place by itself.
 
-        Args:
-            images: (N, C, H, W), finite; any, not only those of `fit`.
+        The images may be any, not only those of `fit`.
 
         Returns:
             (N, r, h, w), ≥ 0, the exact optimum.
@@ -120,7 +116,7 @@ class Craft:
             RuntimeError: before `fit`.
             ValueError: as `fit`.
 
-        Source: P2 (B6.1 of its specification), where scikit-learn's descent ends at 200 rounds.
+        Source: P2's code, where scikit-learn's descent ends at 200 rounds.
         """
         self._refuse_unfitted()
         check_inputs(self.model, images)
@@ -144,10 +140,6 @@ class Craft:
         Affine are average pooling with a linear layer, where :math:`s_r=\bar u_r\,(W_r\cdot w_c)`, and a linear layer
         on all places. It is tried, not assumed: the gradient at one activation has to predict the logit at many others.
 
-        Args:
-            images: (N, C, H, W), finite.
-            label: the class c.
-
         Returns:
             (N, r), in logits: above zero speaks for the class, below zero against it.
 
@@ -155,8 +147,6 @@ class Craft:
             RuntimeError: before `fit`.
             ValueError: as `fit`; no such class; a layer that does not cut the network; a logit that is not affine;
                 images in half precision, whose rounding would hide that.
-
-        Source: P2 (B6.3 of its specification).
         """
         head, coefficients, varied = self._opened(images, label)
         slope = slope_if_affine(head, varied)
@@ -170,7 +160,7 @@ class Craft:
     def importance(self, images: Tensor, label: int, *, estimator: str = "exact", samples: int | None = None) -> Tensor:
         """Return the mean over images of `image_importance`, (r,); images without an index are counted in a warning.
 
-        Args, errors and source are those of `image_importance`. All NaN if no image has an index.
+        Arguments, errors and source: as in `image_importance`. All NaN if no image has an index.
         """
         indices = self.image_importance(images, label, estimator=estimator, samples=samples)
         without = int(indices.isnan().any(1).sum())
@@ -188,8 +178,6 @@ class Craft:
         variance of f that would be left if all other masks were known.
 
         Args:
-            images: (N, C, H, W), finite.
-            label: the class c, from 0 to K − 1.
             estimator: "exact", :math:`s_r^2/\sum_qs_q^2` of the `contributions`; "sobol", Jansen's estimate from
                 scrambled Sobol' points, for any network that the layer cuts; "published", Jansen's estimate from Halton
                 points that are not scrambled: too small, by a factor that depends on the number of the concept.
@@ -204,7 +192,7 @@ class Craft:
             ValueError: as `contributions`, which only "exact" needs to be affine; an unknown estimator; samples that do
                 not fit.
 
-        Source: P2 (B6.2 and B6.3 of its specification), where the mean over images is the importance.
+        Source: P2's code for "published", where the mean over images is the importance; "exact" is ours.
         """
         expect_one_of("estimator", estimator, ("exact", *SAMPLED))
         if estimator == "exact":
@@ -282,11 +270,12 @@ def above_percentile(maps: Tensor, percentile: float = 90) -> Tensor:
     Raises:
         ValueError: fewer than three dimensions, no values or some that are not finite, or a percentile out of range.
 
-    Source: P2 (B6.1 of its specification).
+    Source: P2's code.
     """
     expect_number("percentile", percentile, 0, 100)
-    if maps.ndim < 3 or not maps.numel() or not maps.isfinite().all():
-        raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected finite (N, r, ...), not empty")
+    if maps.ndim < 3 or not maps.numel():
+        raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, r, ...), not empty")
+    expect_finite("maps of images", maps)
     by_concept = maps.detach().transpose(0, 1).flatten(1)  # (r, N · places)
     known = by_concept.to(torch.promote_types(maps.dtype, torch.float32)).cpu().numpy()  # numpy has no bfloat16
     edge = numpy.percentile(known, percentile, axis=1)  # torch.quantile stops at 16 million values

@@ -60,7 +60,7 @@ def total_indices(
     Raises:
         ValueError: an unknown design, samples or dimensions that do not fit, a function that returns another shape.
 
-    Source: Jansen (1999); P2 (B6.2 of its specification), whose design is "halton" with 32 samples.
+    Source: Jansen (1999); P2's code, whose design is "halton" with 32 samples.
     """
     expect_one_of("design", design, DESIGNS)
     expect_int("dimensions", dimensions, 1)
@@ -93,8 +93,6 @@ def exact_indices(contributions: Tensor) -> Tensor:
 
     Returns:
         (N, r) in [0, 1], each row of sum 1; NaN where all of a row's contributions are zero.
-
-    Source: P2 (B6.3 of its specification).
     """
     largest = contributions.abs().amax(1, keepdim=True)  # 0 / 0 where nothing contributes; squares cannot overflow
     squares = (contributions / largest).square()
@@ -105,10 +103,7 @@ def exact_indices(contributions: Tensor) -> Tensor:
 def varied_activations(activations: Tensor, coefficients: Tensor, bank: Tensor) -> Tensor:
     r"""Activations that differ in all that matters, on which to find out what kind of head a network has.
 
-    Args:
-        activations: of a few images, (N, C, h, w), ≥ 0.
-        coefficients: of the concepts in them, (N, r, h, w).
-        bank: W, (r, C).
+    Arguments: as in `nblib.methods.concepts`, of a few images.
 
     Returns:
         (4N + r + 1, C, h, w): those given; noise of their size, dense, and with one value in ten; concepts weighted
@@ -132,13 +127,7 @@ def varied_activations(activations: Tensor, coefficients: Tensor, bank: Tensor) 
 def masked_activations(coefficients: Tensor, masks: Tensor, bank: Tensor) -> Tensor:
     r"""The activations that concepts make up, each concept turned down by its mask, :math:`(u\odot m)W`.
 
-    Args:
-        coefficients: u, (R, r, h, w).
-        masks: m, (R, r), the same at all places.
-        bank: W, (r, C).
-
-    Returns:
-        (R, C, h, w).
+    Arguments: as in `nblib.methods.concepts`, one row of masks for each of coefficients. Returns (R, C, h, w).
     """
     weighted = coefficients * masks[:, :, None, None]
     return (weighted.movedim(1, 3) @ bank).movedim(3, 1)
@@ -150,12 +139,8 @@ def mask_response(
 ) -> Tensor:
     r"""The logit of every image under every mask, :math:`f\big((u_n\odot m)W\big)`, many of both in one pass.
 
-    Args:
-        head: from (R, C, h, w) to (R,).
-        coefficients: u, (N, r, h, w); h = w = 1 for their means, where the head `pools_first`.
-        bank: W, (r, C).
-        masks: m, (M, r).
-        chunk_size: rows in one pass; None goes by the activations' size. Results do not depend on it.
+    Arguments: as in `nblib.methods.concepts`; where the head `pools_first`, the coefficients may be their means over
+    places, h = w = 1.
 
     Returns:
         (M, N), in logits.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nblib.engine import as_given
+from nblib.engine import as_given, expect_finite
 
 
 class Purity(NamedTuple):
@@ -48,9 +48,10 @@ def concept_purity(maps: Tensor, parts: Tensor) -> Purity:
         raise ValueError(f"{given} were given, expected (N, r, H, W) and (N, H, W), not empty")
     if parts.is_floating_point() or parts.dtype == torch.bool or int(parts.min()) < 0:
         raise ValueError(f"parts of type {parts.dtype} were given, expected whole numbers from 0 up: masks.long(), say")
-    if not (maps >= 0).all() or not maps.isfinite().all():
+    expect_finite("maps of images", maps)
+    if not (maps >= 0).all():
         span = f"{maps.min().item():.3g} to {maps.max().item():.3g}"
-        raise ValueError(f"maps from {span} were given, expected finite ones, none below zero")
+        raise ValueError(f"maps from {span} were given, expected none below zero")
     numbers = parts.to(maps.device).long().flatten()
     areas = numbers.bincount().double() / len(numbers)
     if (areas == 1).any():
@@ -87,15 +88,15 @@ def match_concepts(first: Tensor, second: Tensor) -> Matching:
     Raises:
         ValueError: shapes that do not fit, or values that are not finite.
 
-    Source: P2 (B6.4 of its specification); Kuhn (1955), the Hungarian method.
+    Source: Kuhn (1955), the Hungarian method.
     """
     fits = first.ndim >= 2 and first.ndim == second.ndim and first.shape[:1] + first.shape[2:] == (
         second.shape[:1] + second.shape[2:])
     if not fits or not first.numel() or first.shape[1] > second.shape[1]:
         given = f"coefficients {tuple(first.shape)} and {tuple(second.shape)}"
         raise ValueError(f"{given} were given, expected (N, r, ...) and (N, q, ...) on the same rows, with q ≥ r ≥ 1")
-    if not (first.isfinite().all() and second.isfinite().all()):
-        raise ValueError("coefficients that are not finite were given, expected finite ones")
+    for coefficients in (first, second):
+        expect_finite("coefficients of rows", coefficients)
     from scipy.optimize import linear_sum_assignment
 
     ours, theirs = (_directions(values) for values in (first, second.to(first.device)))

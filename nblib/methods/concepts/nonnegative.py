@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from nblib.checks import expect_int
+from nblib.engine import Room, expect_finite, rows_at_once
 
-VALUES_AT_ONCE = 2**22  # of the small systems that are solved together
+SYSTEMS = Room(2**22, 2**22)  # values of the small systems that are solved together
 RIDGE = 1e-12  # keeps the systems of directions that depend on each other solvable
 TOLERANCE = 1e-12  # below zero by less is rounding
 PATIENCE = 3  # full exchanges without progress, before one variable at a time is exchanged
@@ -31,10 +32,13 @@ def factorize(rows: Tensor, rank: int, *, seed: int = 0) -> tuple[Tensor, Tensor
     Raises:
         ValueError: rows that are empty, negative or not finite, or all zero; a rank that does not fit.
 
-    Source: P2 (B6.1 of its specification), where no seed is set.
+    Source: P2's code, where no seed is set.
     """
-    if rows.ndim != 2 or not rows.numel() or not bool((rows >= 0).all() & rows.isfinite().all()):
-        raise ValueError(f"rows {tuple(rows.shape)} were given, expected (P, C), finite, none below zero, not empty")
+    if rows.ndim != 2 or not rows.numel():
+        raise ValueError(f"rows {tuple(rows.shape)} were given, expected (P, C), not empty")
+    expect_finite("rows", rows)
+    if not (rows >= 0).all():
+        raise ValueError(f"rows from {rows.min().item():.3g} up were given, expected none below zero")
     if not rows.any():
         raise ValueError("rows were given that are all zero, expected something to factorise")
     if expect_int("rank", rank, 1) > min(rows.shape):
@@ -70,13 +74,13 @@ def nonnegative_coefficients(rows: Tensor, bank: Tensor) -> Tensor:
     """
     if rows.ndim != 2 or bank.ndim != 2 or rows.shape[1] != bank.shape[1] or not len(bank):
         raise ValueError(f"rows {tuple(rows.shape)} and a bank {tuple(bank.shape)} were given, expected (R, C), (r, C)")
-    if not (rows.isfinite().all() and bank.isfinite().all()):
-        raise ValueError("rows or a bank with values that are not finite were given, expected finite ones")
+    expect_finite("rows", rows)
+    expect_finite("concepts", bank)
     length = bank.double().norm(dim=1)
     length = torch.where(length > 0, length, 1.0)
     unit = bank.double() / length[:, None]
     gram = unit @ unit.T + RIDGE * torch.eye(len(bank), dtype=torch.float64, device=bank.device)
-    pieces = rows.split(max(1, VALUES_AT_ONCE // len(bank) ** 2))
+    pieces = rows.split(rows_at_once(len(bank) ** 2, rows.device, None, SYSTEMS))
     found = [_pivoted(gram, piece.double() @ unit.T) for piece in pieces]
     return (torch.cat(found) / length).to(rows)
 

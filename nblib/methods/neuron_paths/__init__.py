@@ -25,8 +25,9 @@ Args:
     steps: m, points on the way from 0 to the clean values, from 1 up.
     quadrature: the rule for the integral, see `nblib.engine.quadrature_rule`; "left" is what the authors' code does,
         "right" is the paper's equation 6.
-    tokens: "cls" looks at the class token, "patches" at those of the patches, "all" at both. Of a model that `vit_parts`
-        does not know, the patches follow `model.num_prefix_tokens` other tokens, or one where it has no such attribute.
+    tokens: "cls" looks at the class token, "patches" at those of the patches, "all" at both. Of a model that
+        `vit_parts` does not know, the patches follow `model.num_prefix_tokens` other tokens, or one where it has no
+        such attribute.
     chunk_size: rows in one forward and backward pass; None goes by the images' size. Results do not depend on it.
 
 Raises:

@@ -8,20 +8,12 @@ from torch import Tensor, nn
 
 from nblib import store
 from nblib.checks import expect_int, expect_one_of, quoted
-from nblib.engine import (
-    FEWEST_ROWS,
-    PIXELS_AT_ONCE_ON_ACCELERATORS,
-    check_inputs,
-    frozen,
-    logits_of,
-    precise,
-    quadrature_rule,
-)
+from nblib.engine import PIXELS, check_inputs, frozen, logits_of, precise, quadrature_rule, rows_at_once
 from nblib.hooks import capture, edit
 from nblib.models.vit import has_vit_parts, vit_parts
-from nblib.targets import class_logit, class_probability
+from nblib.targets import class_probability, expect_labels
 
-PIXELS_AT_ONCE = 2**18  # on a CPU: products of fewer rows at a time repeat the weights' way through the caches
+ROOM = PIXELS._replace(on_cpu=2**18)  # products of fewer rows at a time repeat the weights' way through the caches
 TOKENS = ("cls", "patches", "all")
 MEAN_POOLED = "tokens='cls' was given, but {} does not read its logits from a class token: expected 'patches' or 'all'"
 
@@ -93,14 +85,14 @@ def by_batches(
 ) -> list:
     """Check the input; return `function(batch, *besides of its images)` for batches of images that fit into memory.
 
-    `besides()` is called once the images are checked, and gives tensors (N, ...) that go with them. All steps of `paths`
-    paths an image are to fit into one pass of `chunk_size` rows, as far as they do for one image.
+    `besides()` is called once the images are checked, and gives tensors (N, ...) that go with them. All steps of
+    `paths` paths an image are to fit into one pass of `chunk_size` rows, as far as they do for one image.
     """
     check_inputs(model, images)
     besides = besides()
     layers = expect_layers(layers)
     points, weights = (t.to(precise(images[:0])) for t in quadrature_rule(quadrature, steps))
-    rows = _rows_in_a_pass(images, chunk_size)
+    rows = rows_at_once(images[0, 0].numel(), images.device, chunk_size, ROOM)
     images, results = images.detach(), []
     with torch.inference_mode(False), torch.enable_grad(), frozen(model):
         where = _expect_tokens(model, tokens)
@@ -109,7 +101,7 @@ def by_batches(
             some = images[part].clone()
             clean, classes = _read_clean(model, some, layers, where, rows)
             if first == 0:
-                labels = _expect_labels(labels, images, classes)
+                labels = expect_labels(labels, len(images), classes, images.device)
                 _refuse_unread(model, some[:1], layers, tokens)
             batch = Batch(model, some, labels[part], layers, clean, where, points, weights, rows)
             results.append(function(batch, *(tensor[part] for tensor in besides)))
@@ -146,14 +138,6 @@ def expect_layers(layers: Sequence[str]) -> tuple[str, ...]:
     return layers
 
 
-def _rows_in_a_pass(images: Tensor, chunk_size: int | None) -> int:
-    """Return `chunk_size`, or for None as many rows as hold a fixed number of pixels."""
-    if chunk_size is not None:
-        return expect_int("chunk_size", chunk_size, 1)
-    pixels = PIXELS_AT_ONCE if images.device.type == "cpu" else PIXELS_AT_ONCE_ON_ACCELERATORS
-    return max(FEWEST_ROWS, pixels // images[0, 0].numel())
-
-
 def _expect_tokens(model: nn.Module, tokens: str) -> slice:
     """Return which tokens are meant, and refuse class tokens from which no logit is read."""
     expect_one_of("tokens", tokens, TOKENS)
@@ -162,12 +146,6 @@ def _expect_tokens(model: nn.Module, tokens: str) -> slice:
     if tokens == "cls" and not (parts.reads_class_token if parts is not None else prefix):
         raise ValueError(MEAN_POOLED.format(type(model).__name__))
     return {"cls": slice(0, 1), "patches": slice(prefix, None), "all": slice(None)}[tokens]
-
-
-def _expect_labels(labels: Tensor | int, images: Tensor, classes: int) -> Tensor:
-    """Return the labels (N,) of images, if the model has such classes."""
-    class_logit(labels)(images.new_zeros(1, classes).expand(len(images), -1))  # says what is wrong with them
-    return torch.as_tensor(labels, device=images.device).long().expand(len(images))
 
 
 def _read_clean(model: nn.Module, images: Tensor, layers: tuple[str, ...], tokens: slice,
@@ -203,7 +181,7 @@ def drawn(purpose: str, seed: int, numbers: Tensor, clean: Sequence[Tensor]) -> 
     """
     rows = []
     for number in numbers.tolist():
-        generator = torch.Generator().manual_seed(int(store.key(purpose, seed, number), 16) >> 1)
+        generator = torch.Generator().manual_seed(store.seed(purpose, seed, number))
         rows.append([torch.rand(layer.shape[2], generator=generator) for layer in clean])
     return [torch.stack(layer).to(clean[0].device) for layer in zip(*rows)]
 

@@ -1,4 +1,4 @@
-"""What a path is chosen by: each criterion says how good every neuron of the next layer would be for every path so far."""
+"""What a path is chosen by: each criterion says how good every neuron of the next layer is for every path so far."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -169,8 +169,8 @@ class CarriedInfluencePattern(InfluencePattern):
     def __init__(self, batch: Batch, start: Tensor, places: list[int]):
         super().__init__(batch, start)
         self.blocks, self.places = vit_parts(batch.model).blocks, places  # places: the block of each layer
-        # of each path and point, the tokens behind the attention of a layer's block, (P, m, T, D): that of the last layer
-        # of the paths, and that of the next one
+        # of each path and point, the tokens behind the attention of a layer's block, (P, m, T, D): that of the last
+        # layer of the paths, and that of the next one
         self.state = self.reached = None
 
     def extend(self, parents: Tensor, chosen: Tensor) -> None:
@@ -203,7 +203,7 @@ class CarriedInfluencePattern(InfluencePattern):
 
 
 def on_the_way(batch: Batch, start: Tensor, image: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-    """Return images (R, C, H, W) on the way from their baseline images `start`, and that whole way; image, step (R,)."""
+    """Return images (R, C, H, W) on the way from their baseline images, and that whole way; image and step (R,)."""
     way = batch.images[image] - start[image]
     return start[image] + batch.points[step, None, None, None].to(way) * way, way
 

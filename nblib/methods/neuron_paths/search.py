@@ -1,4 +1,4 @@
-"""The search for neuron paths (P1), greedy or with a beam, by any criterion; and the ranking that it makes on its way."""
+"""The search for neuron paths, greedy or with a beam, by any criterion, and the ranking that it makes on its way."""
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ CANDIDATES = ("layer_scaled", "layer_clean")
 
 
 class NeuronPaths(NamedTuple):
-    """What `find_paths` found: the L layers; neurons (N, L, width), whole numbers, one path a column, the best first; and
-    the score (N,), the joint attribution of the first column, whatever criterion found it.
+    """What `find_paths` found: the L layers; neurons (N, L, width), whole numbers, one path a column, the best first;
+    and the score (N,), the joint attribution of the first column, whatever criterion found it.
     """
 
     layers: list[str]
@@ -35,8 +35,8 @@ def find_paths(model: nn.Module, images: Tensor, labels: Tensor | int, layers: S
 
     for "joint_attribution", the score of the path so far with neuron i added. With the class token of a ViT that
     `vit_parts` knows and that has no hooks, the states in front of each layer and their tangents are carried along, and
-    nothing is computed twice; so it is for the influence pattern, in all tokens. Other cases take the slower way through
-    hooks, with the same results.
+    nothing is computed twice; so it is for the influence pattern, in all tokens. Other cases take the slower way
+    through hooks, with the same results.
 
     Args:
         criterion: "joint_attribution"; "activation" (largest value); "mean_gradient" (largest mean slope on the way
@@ -53,8 +53,8 @@ def find_paths(model: nn.Module, images: Tensor, labels: Tensor | int, layers: S
         tokens: joint attribution is formed in each token and summed; other criteria are summed over tokens themselves.
         seed: of "random".
         chunk_size: besides these rows, `width` × `steps` states of an image are held.
-        baseline: of "mean_gradient" and "influence_pattern": a number, "mean" (each image's own mean colour), or a tensor
-            that fits the images. The authors' is 0 in normalised images, the mean colour of their training images.
+        baseline: of "mean_gradient" and "influence_pattern": a number, "mean" (each image's own mean colour), or a
+            tensor that fits the images. The authors' is 0 in normalised images, the mean colour of all images.
 
     Other arguments: as in `nblib.methods.neuron_paths`.
 
@@ -82,8 +82,8 @@ def find_paths(model: nn.Module, images: Tensor, labels: Tensor | int, layers: S
                       chunk_size=chunk_size, baseline=baseline)
     neurons, score = (torch.cat(tensors) for tensors in zip(*results))
     if score.isnan().any():
-        raise RuntimeError(f"the joint attribution of {int(score.isnan().sum())} of {len(score)} paths is not a number: "
-                           "compute in a higher precision, and see whether the model's weights are finite")
+        raise RuntimeError(f"the joint attribution of {int(score.isnan().sum())} of {len(score)} paths is not a "
+                           "number: compute in a higher precision, and see whether the model's weights are finite")
     return NeuronPaths(list(expect_layers(layers)), neurons, score)
 
 
@@ -123,7 +123,7 @@ def rank_neurons(model: nn.Module, images: Tensor, labels: Tensor | int, layers:
 def _search(take: Callable[[Batch, Criterion], object], model: nn.Module, images: Tensor, labels: Tensor | int,
             layers: Sequence[str], *, size: str, criterion: str, candidates: str, rerank: int, width: int, seed: int,
             baseline: float | str | Tensor, **rule: object) -> list:
-    """Check the options; return `take(batch, criterion)` for batches of images; `size` is what the caller calls width."""
+    """Check the options; return `take(batch, criterion)` for batches of images; `size` is its word for width."""
     expect_one_of("criterion", criterion, CRITERIA)
     expect_one_of("candidates", candidates, CANDIDATES)
     expect_int("rerank", rerank, 0)

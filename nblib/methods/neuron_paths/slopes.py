@@ -80,7 +80,8 @@ def forward_mode() -> Iterator[None]:
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         with warnings.catch_warnings(), torch.no_grad(), forward.dual_level(), sdpa_kernel(SDPBackend.MATH):
-            warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")  # PyTorch's own, its first time
+            # PyTorch's own, its first time
+            warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

@@ -1,13 +1,14 @@
 """What lottery tickets have to be compared with, as tickets of the same form; P2 has none of these.
 
 Each differs from the text's procedure in one thing: which weights go, how often weights are chosen, where training
-starts, or whether anything is removed at all. All hold their zeros.
+starts, or whether anything is removed at all. All hold their zeros. Arguments and errors that are not named: as in
+`nblib.methods.pruning`.
 """
 from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from nblib.methods.pruning.lottery import Fit, Ticket, checked_levels, first_network, train_ticket
+from nblib.methods.pruning.lottery import Fit, Ticket, expect_levels, make_network, train_ticket
 from nblib.methods.pruning.masks import magnitude_mask, random_mask
 
 
@@ -17,16 +18,10 @@ def random_tickets(
     """For each ticket one that removes as many weights of each parameter, but any: does it matter which ones go?
 
     Args:
-        make_model: as for the tickets; the same first network is made again where the seed is the same.
-        fit: as in `lottery_ticket`.
         tickets: whose masks say how many weights go.
-        seed: of the masks, which are nested, and as in `lottery_ticket`.
-
-    Raises:
-        ValueError: a `make_model` that gives no network to prune.
-        RuntimeError: as in `train_ticket`.
+        seed: also of the masks, which are nested.
     """
-    start = first_network(make_model, seed)
+    start = make_network(make_model, seed)
     return [train_ticket(start, random_mask(ticket.mask, seed=seed), fit, seed=seed) for ticket in tickets]
 
 
@@ -37,19 +32,10 @@ def one_shot(
     """Remove all weights of a level in one round, and rewind the others: does it take many rounds?
 
     Args:
-        make_model: as for the tickets; the same first network is made again where the seed is the same.
-        fit: as in `lottery_ticket`.
         dense: the unpruned network, trained: the ticket at 0.0. Its weights decide every mask.
-        sparsities: the levels, ascending, in [0, 1).
-        scope: as in `magnitude_mask`.
-        seed: as in `lottery_ticket`.
-
-    Raises:
-        ValueError: levels out of range or order; an unknown scope.
-        RuntimeError: as in `train_ticket`.
     """
-    start = first_network(make_model, seed)
-    masks = [magnitude_mask(dense.model, level, scope=scope) for level in checked_levels(sparsities)]
+    start = make_network(make_model, seed)
+    masks = [magnitude_mask(dense.model, level, scope=scope) for level in expect_levels(sparsities)]
     return [train_ticket(start, mask, fit, seed=seed) for mask in masks]
 
 
@@ -61,18 +47,10 @@ def fine_tuned(
     Each network has been trained once more than the one before it, so that its training is longer than a ticket's.
 
     Args:
-        fit: as in `lottery_ticket`.
         dense: the unpruned network, trained: the ticket at 0.0.
-        sparsities: the levels, ascending, in [0, 1).
-        scope: as in `magnitude_mask`.
-        seed: as in `lottery_ticket`.
-
-    Raises:
-        ValueError: levels out of range or order; an unknown scope.
-        RuntimeError: as in `train_ticket`.
     """
     tickets, last = [], dense
-    for level in checked_levels(sparsities):
+    for level in expect_levels(sparsities):
         mask = magnitude_mask(last.model, level, scope=scope, within=last.mask)
         last = train_ticket(last.model, mask, fit, seed=seed)
         tickets.append(last)
@@ -85,15 +63,6 @@ def retrained(make_model: Callable[[], nn.Module], fit: Fit, *, seed: int = 0) -
     On a CPU the same `fit` gives the same weights to the last bit, so that the control asks something only where `fit`
     differs from the one of the unpruned network: by its seed, which tells how far two trainings are apart anyway, or by
     its schedule, as in the published procedure (`refit`), whose pruned networks alone have a constant learning rate.
-
-    Args:
-        make_model: as for the tickets; the same first network is made again where the seed is the same.
-        fit: as in `lottery_ticket`.
-        seed: as in `lottery_ticket`.
-
-    Raises:
-        ValueError: a `make_model` that gives no network to prune.
-        RuntimeError: as in `train_ticket`.
     """
-    start = first_network(make_model, seed)
+    start = make_network(make_model, seed)
     return train_ticket(start, magnitude_mask(start, 0.0), fit, seed=seed)

@@ -20,10 +20,9 @@ from nblib.methods.pruning.masks import (
     SCOPES,
     Hold,
     Mask,
-    kept_of,
+    expect_kept,
+    find_parameters,
     magnitude_mask,
-    not_finite,
-    parameters_of,
     prunable,
     sparsity_of,
 )
@@ -69,35 +68,27 @@ def lottery_ticket(
     :math:`(s-s')/(1-s')` of what is not zero: the code's 20 % a round, on its ladder :math:`1-0.8^{\text{round}}`.
 
     Args:
-        make_model: gives the untrained network; called once, without arguments.
-        fit: called as `fit(model, after_step=function)`. It trains the model in place, by a fresh optimiser, and calls
-            `function(model)` or `function()` after each of its steps. What it returns is dropped.
-        sparsities: the levels s, ascending, in [0, 1). The unpruned network is always trained, since the first mask
-            needs it, and returned where 0.0 is among them.
+        sparsities: the levels. The unpruned network is always trained, since the first mask needs it, and returned
+            where 0.0 is among them.
         procedure: "text" or "published".
-        scope: of the text's masks, as in `magnitude_mask`; the published ones are by tensor.
+        scope: of the text's masks; the published ones are by tensor.
         hold: for the text: False leaves the zeros to the optimiser, and most of them grow again.
-        seed: of PyTorch's CPU generator while `make_model` draws, and again in each training; `nblib.models.build` and
-            `nblib.training.fit` take seeds of their own. The caller's generator is left as it was.
         refit: trains the pruned networks, where that differs from `fit`. The authors' scheduler goes on moving the
             first optimiser: the unpruned network has a cosine, and all others a constant learning rate.
+
+    Other arguments, and errors: as in `nblib.methods.pruning`.
 
     Returns:
         One `Ticket(model, mask, sparsity)` for each level, in their order; the models share no memory. The sparsity is
         measured after training, and lies below the level where nothing holds the zeros.
 
-    Raises:
-        ValueError: levels out of range or order; an unknown procedure or scope; a `make_model` that gives no network,
-            or one without weights to prune.
-        RuntimeError: as in `train_ticket`.
-
-    Source: P2, section 3.1, after Frankle and Carbin (2019); B1.1 of the specification for the text, B2 for the code.
-    As there, the percentile is numpy's, interpolated, and a weight that equals it is kept.
+    Source: P2, section 3.1, after Frankle and Carbin (2019); its authors' code. As there, the percentile is numpy's,
+    interpolated, and a weight that equals it is kept.
     """
-    levels = checked_levels(sparsities)
+    levels = expect_levels(sparsities)
     text = expect_one_of("procedure", procedure, ("text", "published")) == "text"
     expect_one_of("scope", scope, SCOPES)
-    start = first_network(make_model, seed)
+    start = make_network(make_model, seed)
     names = prunable(start) if text else [name for name, _ in start.named_parameters() if "weight" in name]
     kept = {name: torch.ones_like(start.get_parameter(name), dtype=torch.bool) for name in names}
     tickets = [train_ticket(start, kept, fit, seed=seed)]
@@ -117,18 +108,9 @@ def train_ticket(model: nn.Module, mask: Mask, fit: Fit, *, hold: bool = True, s
 
     Args:
         model: where training starts; it is left as it is.
-        mask: from the name of a parameter to a bool tensor of its shape; True is kept.
-        fit: as in `lottery_ticket`.
         hold: True keeps the removed weights at zero during training; False lets them grow again.
-        seed: of PyTorch's CPU generator during training.
 
-    Raises:
-        KeyError: a parameter that the model lacks.
-        ValueError: a mask of another shape or type.
-        RuntimeError: a training that ends with NaN or infinite weights, or a `fit` that did not hold the zeros.
-
-    Warns:
-        UserWarning: where `fit` left every parameter as it was.
+    Other arguments, errors and warnings: as in `nblib.methods.pruning`.
     """
     model = copy.deepcopy(model)
     back_to_zero = Hold(model, mask)
@@ -137,24 +119,21 @@ def train_ticket(model: nn.Module, mask: Mask, fit: Fit, *, hold: bool = True, s
     with _drawing_from(seed):
         fit(model, after_step=back_to_zero if hold else let_grow)
     model.eval().zero_grad()
-    if bad := not_finite(dict(model.named_parameters())):
+    bad = next((name for name, weight in model.named_parameters() if not weight.isfinite().all()), None)
+    if bad is not None:
         raise RuntimeError(f"training left {bad!r} with values that are not finite: try a lower learning rate")
     if all(torch.equal(old, new.to(old)) for old, new in zip(before, model.parameters(), strict=True)):
         warnings.warn("fit left every parameter as it was, expected it to train the model in place", stacklevel=3)
-    weights = parameters_of(model, mask)
-    grown = sum(int(weight[~kept_of(mask, name, weight)].count_nonzero()) for name, weight in weights.items())
+    weights = find_parameters(model, mask)
+    grown = sum(int(weight[~expect_kept(mask, name, weight)].count_nonzero()) for name, weight in weights.items())
     if hold and grown:
         raise RuntimeError(f"{grown} removed weights are not zero after training, expected fit to call "
                            "after_step(model) after each step of its optimiser")
     return Ticket(model, mask, sparsity_of(model))
 
 
-def first_network(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Return a network of the caller's making, its weights from `seed` as far as PyTorch draws them.
-
-    Raises:
-        ValueError: where `make_model` gives something else, or a network without weights to prune.
-    """
+def make_network(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Return a network of the caller's making, its weights from `seed` as far as PyTorch draws them."""
     with _drawing_from(seed):
         model = make_model()
     if not isinstance(model, nn.Module):
@@ -167,12 +146,8 @@ def let_grow(model: nn.Module | None = None) -> None:
     """Leave the weights as the optimiser made them: `after_step` where nothing is held."""
 
 
-def checked_levels(sparsities: Sequence[float]) -> list[float]:
-    """Return the levels.
-
-    Raises:
-        ValueError: none at all; levels that do not ascend; one outside [0, 1), since a network has to be left.
-    """
+def expect_levels(sparsities: Sequence[float]) -> list[float]:
+    """Return the levels, if there are some, and they ascend within [0, 1), since a network has to be left."""
     if not isinstance(sparsities, Iterable):
         raise ValueError(f"sparsities={sparsities!r} was given, expected a list, such as [0.0, 0.2]")
     levels = [expect_number("sparsity", level, 0, 1) for level in sparsities]
@@ -195,11 +170,11 @@ def _partly_rewound(start: nn.Module, trained: nn.Module, *, biases: bool) -> nn
 def _percentile_mask(ticket: Ticket, share: float) -> Mask:
     """Return the published mask: of each tensor also remove what lies below the percentile of its non-zero values."""
     mask = {}
-    for name, weight in parameters_of(ticket.model, ticket.mask).items():
+    for name, weight in find_parameters(ticket.model, ticket.mask).items():
         size = weight.detach().abs().double()
         nonzero = size[size > 0].cpu().numpy()
         threshold = float(numpy.percentile(nonzero, 100 * share)) if len(nonzero) else 0.0
-        mask[name] = kept_of(ticket.mask, name, weight) & (size >= threshold)
+        mask[name] = expect_kept(ticket.mask, name, weight) & (size >= threshold)
     return mask
 
 

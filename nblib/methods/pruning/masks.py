@@ -1,7 +1,4 @@
-"""Which weights of a network are removed, and what keeps them at zero while it is trained.
-
-A mask is a dictionary from the name of a parameter to a bool tensor of its shape; True is kept.
-"""
+"""Which weights of a network are removed, and what keeps them at zero while it is trained."""
 from collections.abc import Iterable
 
 import torch
@@ -9,9 +6,10 @@ from torch import Tensor, nn
 
 from nblib import store
 from nblib.checks import expect_int, expect_number, expect_one_of, nearest
+from nblib.engine import expect_finite
 
 SCOPES = ("global", "tensor")
-Mask = dict[str, Tensor]
+Mask = dict[str, Tensor]  # from the name of a parameter to a bool tensor of its shape; True is kept
 
 
 def prunable(model: nn.Module) -> list[str]:
@@ -39,7 +37,7 @@ def sparsity_of(model: nn.Module, names: Iterable[str] | None = None) -> float:
         KeyError: a parameter that is not there.
         ValueError: a model without such weights.
     """
-    weights = parameters_of(model, prunable(model) if names is None else names).values()
+    weights = find_parameters(model, prunable(model) if names is None else names).values()
     return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
 
 
@@ -51,7 +49,7 @@ def magnitude_mask(model: nn.Module, sparsity: float, *, scope: str = "global", 
     Args:
         model: any network, in training or evaluation mode; only read.
         sparsity: :math:`s`, the share to remove, in [0, 1].
-        scope: "global" ranks all N weights of the network together, "tensor" those of each parameter by themselves.
+        scope: as in `nblib.methods.pruning`; N is the number of weights that are ranked together.
         within: a mask of an earlier round. What it removed goes first, whatever its magnitude is now, and none of it
             comes back: masks are nested.
 
@@ -64,15 +62,15 @@ def magnitude_mask(model: nn.Module, sparsity: float, *, scope: str = "global", 
             ones; a `within` that does not fit.
         KeyError: a `within` that lacks a parameter.
 
-    Source: P2, section 3.1 (B1.1 of its specification); Han et al. (2015).
+    Source: P2, section 3.1; Han et al. (2015).
     """
     sparsity = expect_number("sparsity", sparsity, 0, 1)
     expect_one_of("scope", scope, SCOPES)
-    sizes = {name: weight.detach().abs() for name, weight in parameters_of(model, prunable(model)).items()}
-    if bad := not_finite(sizes):
-        raise ValueError(f"{bad!r} has values that are not finite (NaN or infinite), expected weights to compare")
+    sizes = {name: weight.detach().abs() for name, weight in find_parameters(model, prunable(model)).items()}
+    for name, size in sizes.items():
+        expect_finite(f"rows of {name!r}", size)
     if within is not None:  # what it removed gets a size below every magnitude
-        sizes = {name: torch.where(kept_of(within, name, size), size, -1) for name, size in sizes.items()}
+        sizes = {name: torch.where(expect_kept(within, name, size), size, -1) for name, size in sizes.items()}
     mask = {}
     for names in [list(sizes)] if scope == "global" else [[name] for name in sizes]:
         flat = torch.cat([sizes[name].flatten() for name in names])
@@ -87,7 +85,6 @@ def random_mask(mask: Mask, *, seed: int = 0) -> Mask:
     """Return a mask that removes as many weights of each parameter as the one given, but any.
 
     Args:
-        mask: from the name of a parameter to a bool tensor, True is kept.
         seed: decides which. With the same seed a sparser mask removes what a denser one of the same parameters does,
             and more, so that random masks are nested as those by magnitude are.
     """
@@ -103,34 +100,27 @@ class Hold:
     """A function for `after_step` that sets the removed weights of a model back to zero.
 
     Momentum, weight decay, look-ahead and centralised gradients all move a zero, so that holding the gradient at zero
-    would not do. It can be called with the model, or without: then it is the model that it was made for.
-
-    Args:
-        model: the network to be trained.
-        mask: from the name of a parameter to a bool tensor of its shape, True is kept.
-
-    Raises:
-        KeyError: a parameter that the model lacks.
-        ValueError: a mask of another shape or type.
+    would not do. It can be called with the model, or without: then it is the model that it was made for. Arguments and
+    errors: as in `nblib.methods.pruning`.
     """
 
     def __init__(self, model: nn.Module, mask: Mask):
         self.model = model
-        weights = parameters_of(model, mask)
-        kept = {name: kept_of(mask, name, weight) for name, weight in weights.items()}
+        weights = find_parameters(model, mask)
+        kept = {name: expect_kept(mask, name, weight) for name, weight in weights.items()}
         self.factors = {name: k.to(weights[name].dtype) for name, k in kept.items() if not k.all()}
 
     @torch.no_grad()
     def __call__(self, model: nn.Module | None = None) -> None:
         """Multiply the weights by their mask, in place."""
-        weights = parameters_of(self.model if model is None else model, self.factors)
+        weights = find_parameters(self.model if model is None else model, self.factors)
         # training may have moved the model or cast it; the factors follow once, and from then on this is nothing
         self.factors = {name: self.factors[name].to(weight) for name, weight in weights.items()}
         if weights:
             torch._foreach_mul_(list(weights.values()), list(self.factors.values()))
 
 
-def parameters_of(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+def find_parameters(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
     """Return the parameters of those names.
 
     Raises:
@@ -145,7 +135,7 @@ def parameters_of(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
     return found
 
 
-def kept_of(mask: Mask, name: str, weight: Tensor) -> Tensor:
+def expect_kept(mask: Mask, name: str, weight: Tensor) -> Tensor:
     """Return a parameter's part of a mask, on the device of the parameter.
 
     Raises:
@@ -159,8 +149,3 @@ def kept_of(mask: Mask, name: str, weight: Tensor) -> Tensor:
         raise ValueError(f"the mask of {name!r} is {kept.dtype} of shape {tuple(kept.shape)}, expected torch.bool of "
                          f"shape {tuple(weight.shape)}")
     return kept.to(weight.device)
-
-
-def not_finite(tensors: dict[str, Tensor]) -> str | None:
-    """Return the name of the first tensor with NaN or infinite values, or None."""
-    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)

@@ -10,7 +10,7 @@ from nblib import store
 from nblib.checks import expect_one_of
 from nblib.data import Images
 from nblib.methods.pruning.controls import fine_tuned, one_shot, random_tickets, retrained
-from nblib.methods.pruning.lottery import Fit, Ticket, checked_levels, lottery_ticket
+from nblib.methods.pruning.lottery import Fit, Ticket, expect_levels, lottery_ticket
 from nblib.methods.pruning.masks import sparsity_of
 from nblib.models import build
 from nblib.models import weights as files
@@ -51,8 +51,8 @@ def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe
     """
     expect_one_of("recipe", recipe, RECIPES)
     options = expect_keepable("kept_tickets()", data, fit_options)
-    levels = checked_levels(sparsities)
-    wanted = levels if only is None or recipe in PROCEDURES else checked_levels(only)
+    levels = expect_levels(sparsities)
+    wanted = levels if only is None or recipe in PROCEDURES else expect_levels(only)
     if levels[0] != 0 or not set(wanted) <= set(levels):
         raise ValueError(f"levels {wanted} of {levels} were asked for, expected some of a ladder that begins at 0.0")
     make = functools.partial(build, name, seed=seed, classes=len(data.classes), size=data[:1].images.shape[-1])

@@ -1,16 +1,14 @@
 """Tickets that are kept: trained once, whole or not at all, and gone on with after an interruption."""
-import functools
-
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nblib.data import load
 from nblib.methods.pruning import kept_tickets
-from nblib.methods.pruning import tickets as module
-from nblib.training import conditions, fit, networks_read
+from nblib.training import conditions, networks_read
 
 LEVELS = [0.0, 0.3, 0.7]
-SHORT = {"epochs": 1, "device": "cpu", "progress": False}
+SHORT = {"epochs": 2, "device": "cpu", "progress": False}  # of two steps each
 
 
 @pytest.fixture
@@ -19,60 +17,51 @@ def data(tmp_path, monkeypatch):
     return load("shapes", split="fit", limit=128)
 
 
-@pytest.fixture
-def trainings(monkeypatch) -> list:
-    """The trainings that were really done, each by the number of its epochs."""
-    done = []
-
-    @functools.wraps(fit)
-    def counted(*arguments, checkpoint, **options):
-        before = checkpoint.exists()
-        losses = fit(*arguments, checkpoint=checkpoint, **options)
-        done.append(0 if before else len(losses))
-        return losses
-
-    monkeypatch.setattr(module, "fit", counted)
-    return done
-
-
 def same(first, second) -> bool:
     pairs = zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs) and all(
         torch.equal(kept, second.mask[name]) for name, kept in first.mask.items())
 
 
-def test_a_ladder_is_trained_once_and_comes_back_the_same(data, trainings, tmp_path):
+def networks(folder) -> list:
+    """The files of networks below a folder, without the states of trainings that are not finished."""
+    return sorted(path for path in folder.rglob("*.safetensors") if not path.name.endswith(".training.safetensors"))
+
+
+def states(folder) -> list:
+    """The files from which an interrupted training goes on."""
+    return sorted(folder.rglob("*.training.safetensors"))
+
+
+def test_a_ladder_is_trained_once_and_comes_back_the_same(data, rates, tmp_path):
     first = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
-    assert [round(ticket.sparsity, 3) for ticket in first] == LEVELS and trainings == [1, 1, 1]
+    assert [round(ticket.sparsity, 3) for ticket in first] == LEVELS
+    assert [len(steps) for steps in rates.values()] == [4, 4, 4] and len(networks(tmp_path)) == 1
     again = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
-    assert len(trainings) == 3 and all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert len(rates) == 3 and all(same(a, b) for a, b in zip(first, again, strict=True))
     assert [ticket.sparsity for ticket in again] == [ticket.sparsity for ticket in first]
-    assert not list(tmp_path.rglob("*.training.safetensors"))
+    assert not states(tmp_path) and len(networks(tmp_path)) == 1
     assert not any(module.training for ticket in again for module in ticket.model.modules())
 
 
-def test_an_interrupted_ladder_goes_on_where_it_was(data, trainings, monkeypatch, tmp_path):
-    networks_read()
-    counted, calls = module.fit, []
-
-    @functools.wraps(fit)
-    def interrupted(*arguments, **options):
-        calls.append(1)
-        if len(calls) == 3:
+def test_an_interrupted_ladder_goes_on_where_it_was(data, rates, monkeypatch, tmp_path):
+    def interrupt(optimizer, _, __):
+        if len(rates) == 3:  # the first step of the third training
             raise KeyboardInterrupt
-        return counted(*arguments, **options)
 
-    monkeypatch.setattr(module, "fit", interrupted)
+    hook = register_optimizer_step_pre_hook(interrupt)
     with pytest.raises(KeyboardInterrupt):
         kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
-    monkeypatch.setattr(module, "fit", counted)
+    hook.remove()
+    assert len(states(tmp_path)) == 2 and not networks(tmp_path)
+    rates.clear(), networks_read()
     resumed = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
-    assert trainings == [1, 1, 0, 0, 1]  # the first two rounds were read, not trained again
     (told,) = [network["training"] for network in networks_read()]
     assert told["resumed"] and told.items() >= conditions("cpu").items()
+    assert len(rates) == 1  # the first two rounds were read, not trained again
     monkeypatch.setenv("NBLIB_STORE", str(tmp_path / "afresh"))
     straight = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
-    assert all(same(a, b) for a, b in zip(resumed, straight, strict=True))
+    assert len(rates) == 1 + 3 and all(same(a, b) for a, b in zip(resumed, straight, strict=True))
 
 
 def test_controls_start_from_the_ladder(data):
@@ -102,11 +91,11 @@ def test_published_tickets_hold_fewer_zeros_than_they_are_called(data):
     ({"recipe": "random", "only": [0.5]}, "0.5"),
     ({"name": "small_resnett"}, "small_resnet"),
 ])
-def test_bad_input_is_refused_before_any_training(data, trainings, wrong, message):
+def test_bad_input_is_refused_before_any_training(data, rates, tmp_path, wrong, message):
     arguments = {"name": "small_resnet", "sparsities": LEVELS, **SHORT} | wrong
     with pytest.raises(ValueError, match=message):
         kept_tickets(arguments.pop("name"), data, **arguments)
-    assert trainings == []
+    assert not rates and not networks(tmp_path)
 
 
 def test_data_without_a_key_are_refused(data):
