@@ -16,6 +16,7 @@ from nblib.engine import (
     logit_after,
     nonnegative_output,
     pools_first,
+    precise,
     refuse_repeated,
     slope_if_affine,
 )
@@ -277,7 +278,7 @@ def above_percentile(maps: Tensor, percentile: float = 90) -> Tensor:
         raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, r, ...), not empty")
     expect_finite("maps of images", maps)
     by_concept = maps.detach().transpose(0, 1).flatten(1)  # (r, N · places)
-    known = by_concept.to(torch.promote_types(maps.dtype, torch.float32)).cpu().numpy()  # numpy has no bfloat16
+    known = precise(by_concept).cpu().numpy()  # numpy has no bfloat16
     edge = numpy.percentile(known, percentile, axis=1)  # torch.quantile stops at 16 million values
     edge = torch.from_numpy(edge).to(maps).view(-1, *[1] * (maps.ndim - 2))
     return torch.where(maps >= edge, maps, 0.0)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_number, expect_one_of, unknown
-from nblib.engine import logits_of, precise, seeded
+from nblib.engine import logits_of, precise
 from nblib.hooks import edit
 from nblib.methods.neuron_paths.batches import Batch, by_batches, drawn, expect_layers, expect_neurons, refuse_outside
 
@@ -80,7 +80,7 @@ def pruned_probabilities(model: nn.Module, images: Tensor, layers: Sequence[str]
     Source: P1, section 4.4.
     """
     share = expect_number("sparsity", sparsity, 0, 1)
-    seeded(seed)
+    expect_int("seed", seed, 0)
 
     def pruned(batch: Batch, sets: Tensor, numbers: Tensor) -> Tensor:
         draws = drawn("pruning", seed, numbers, batch.clean)

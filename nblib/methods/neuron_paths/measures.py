@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nblib.checks import expect_int
+from nblib.engine import seeded
 
 
 class Effect(NamedTuple):
@@ -209,7 +210,7 @@ def relation_agreement(similarity: Tensor, related: Tensor, *, draws: int = 1000
 
 def _shuffled(count: int, draws: int, seed: int, device: torch.device) -> Iterator[Tensor]:
     """Yield random orders of so many things."""
-    generator = torch.Generator().manual_seed(expect_int("seed", seed, 0))
+    generator = seeded(seed)
     for _ in range(expect_int("draws", draws, 1)):
         yield torch.randperm(count, generator=generator).to(device)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_one_of
-from nblib.engine import baseline_for, options_of, seeded
+from nblib.engine import baseline_for, options_of
 from nblib.methods.neuron_paths.batches import Batch, by_batches, expect_layers
 from nblib.methods.neuron_paths.criteria import CRITERIA, Criterion, Options
 from nblib.methods.neuron_paths.scores import joint
@@ -130,7 +130,7 @@ def _search(take: Callable[[Batch, Criterion], object], model: nn.Module, images
     if criterion != "joint_attribution" and (rerank or candidates != CANDIDATES[0]):
         raise ValueError(f"rerank={rerank} and candidates={candidates!r} were given, but they are options of "
                          f"criterion 'joint_attribution', not of {criterion!r}")
-    seeded(seed)
+    expect_int("seed", seed, 0)
     expect_int(size, width, 1)
     if 0 < rerank < width:
         raise ValueError(f"rerank={rerank} was given with {size}={width}, expected 0 or at least as many")
