@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from nblib.training import Ranger
+from tests.fixtures.training import Stop, bright, equal, run, tiny
 from tests.references import optimizers as reference
-from tests.training.test_training import Stop, bright, equal, run, tiny
 
 
 def test_ranger_equals_its_papers_equations():

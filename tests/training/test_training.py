@@ -17,38 +17,9 @@ from nblib.data import Images, load
 from nblib.models import build
 from nblib.training import kept as kept_trainings
 from nblib.training import loop, processes
+from tests.fixtures.training import Stop, Tiny, bright, equal, run, tiny
 
 torch.set_num_threads(2)
-
-
-def bright(count: int = 60, size: int = 8, seed: int = 0) -> Images:
-    """Images whose class is the brighter of red and green."""
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.rand(count, 3, size, size, generator=generator) * 0.5
-    labels = torch.arange(count) % 2
-    images[torch.arange(count), labels] += 0.3
-    return Images(images, labels, ["red", "green"], key=f"bright-{count}-{size}-{seed}")
-
-
-class Tiny(nn.Sequential):
-    def __init__(self, classes: int = 2):
-        super().__init__(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(),
-                         nn.Linear(4 * 36, classes))
-
-
-def tiny(classes: int = 2, seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return Tiny(classes)
-
-
-def equal(first: nn.Module, second: nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values()))
-
-
-def run(model: nn.Module, data: Images | None = None, **options) -> list[float]:
-    defaults = dict(epochs=3, batch_size=16, device="cpu")
-    return training.fit(model, bright() if data is None else data, **(defaults | options))
 
 
 def test_training_learns_ends_in_evaluation_mode_and_leaves_no_trace(device):
@@ -135,10 +106,6 @@ def test_after_step_sees_the_model_after_every_step():
 
     run(model, after_step=hold)
     assert calls == [True] * 12 and not model[0].weight[0].any() and model[0].weight[1].all()
-
-
-class Stop(Exception):
-    pass
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -262,7 +229,7 @@ def test_a_model_is_trained_once_for_its_key(kept, tmp_path):
 
 
 def test_an_interrupted_trained_goes_on_and_a_readers_file_is_part_of_the_key(kept, tmp_path, monkeypatch):
-    source = "from tests.training.test_training import Tiny\n\n\ndef make(classes, size):\n    return Tiny(classes)\n"
+    source = "from tests.fixtures.training import Tiny\n\n\ndef make(classes, size):\n    return Tiny(classes)\n"
     (tmp_path / "own_net.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     ask = dict(epochs=3, batch_size=16, device="cpu")

@@ -12,7 +12,7 @@ from nblib.methods.pruning import (
     retrained,
 )
 from tests.fixtures.pruning import COUNT, LEVELS, WEIGHTS, Fit, make, same
-from tests.training.test_training import equal
+from tests.fixtures.training import equal
 
 
 def test_random_tickets_differ_from_tickets_only_in_which_weights_go():

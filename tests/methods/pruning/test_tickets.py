@@ -50,9 +50,11 @@ def test_an_interrupted_ladder_goes_on_where_it_was(data, rates, monkeypatch, tm
             raise KeyboardInterrupt
 
     hook = register_optimizer_step_pre_hook(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
-    hook.remove()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
+    finally:
+        hook.remove()
     assert len(states(tmp_path)) == 2 and not networks(tmp_path)
     rates.clear(), networks_read()
     resumed = kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
