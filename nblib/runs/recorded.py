@@ -239,12 +239,12 @@ def caption(name: str, profile: str = "recorded") -> str:
     if not runs:
         return f"nothing is recorded with the profile {profile}"
     told = {fact: "; ".join(dict.fromkeys(str(run[fact]) for run in runs))
-            for fact in ("dataset", "copy", "model", "device", "commit")}
+            for fact in ("dataset", "model", "device", "commit")}
+    copies = dict.fromkeys("copy unknown" if run["copy"] in ("", "unknown") else run["copy"] for run in runs)
     known = claims.data_sets(name) if name in claims.lessons() else {}
     data_set = known.get(profile, told["dataset"]) + (" (generated)" if told["dataset"] == "shapes" else "")
-    copy = "copy unknown" if told["copy"] in ("", "unknown") else told["copy"]
     seeds = len({run["seed"] for run in runs})
-    return (f"{data_set}, {copy}, {told['model']}, {seeds} seed{'s' if seeds > 1 else ''}, {told['device']}, "
+    return (f"{data_set}, {'; '.join(copies)}, {told['model']}, {seeds} seed{'s' if seeds > 1 else ''}, {told['device']}, "
             f"commit {told['commit']}")
 
 

@@ -1,4 +1,6 @@
 """The scoreboard: every claim of the papers with what recorded runs make of it, and the counts for the start page."""
+import re
+
 from nblib.runs import claims, ledger, parameters, recorded
 from nblib.runs.claims import VERDICTS, Outcome
 
@@ -19,8 +21,10 @@ number and the side of a threshold on which it has to lie.
 
 The interval is Student's t over seeds, for shares on the logit scale. One rule gives all verdicts here, in the charts
 and in the text. Rows that begin with *Control* are ours: they ask a claim of the paper in a stricter way, and are not
-counted with the papers'. A verdict holds for the data, the network and the size that stand above its table. It does not
-say that a paper is wrong about its own networks.
+counted with the papers'.
+
+A verdict holds for the data, the network and the size that stand above its table. It does not say that a paper is wrong
+about its own networks. And among so many intervals a few exclude their threshold by chance.
 
 """
 COUNTS = """Verdicts on the papers' claims so far, by data set. The {scoreboard} has each claim, with its interval and
@@ -78,8 +82,8 @@ def _lesson(name: str) -> str:
     parts.append("\n".join(f"- {recorded.caption(name, profile)}" for profile in sets) + "\n")
     for finding, said in claims.findings(name).items():
         columns = [claims.outcomes(name, profile, findings=[finding]) for profile in sets]
-        rows = [[recorded.sentence(first.claim), f"{first.claim.paper}, {first.claim.place}",
-                 *map(_cell, (first, *others))] for first, *others in zip(*columns)]
+        rows = [[recorded.sentence(first.claim), _place(first), *map(_cell, (first, *others))]
+                for first, *others in zip(*columns)]
         parts.append(f"### {said}\n\n" + _table(["claim", "place", *sets.values()], rows))
     return "\n".join(parts)
 
@@ -89,11 +93,16 @@ def _seeds(name: str, profile: str) -> int:
     return len({facts["seed"] for facts in ledger.facts(name, profile)}) or claims.LEAST
 
 
+def _place(outcome: Outcome) -> str:
+    """Return where a claim stands, in words that a line does not break after "Section" and the like."""
+    return re.sub(r"(\w+) (?=[\dA-Z]\b)", "\\1\u00a0", f"{outcome.claim.paper}, {outcome.claim.place}")
+
+
 def _cell(outcome: Outcome) -> str:
     """Return a verdict with the effect and the seeds that it rests on, or with the reason why there is none."""
     if outcome.reason:
         return f"**{outcome.word}**: {outcome.reason}"
-    return f"**{outcome.word}** {recorded.effect(outcome)}, {len(outcome.values)} seeds"
+    return f"**{outcome.word}** {recorded.effect(outcome)}, {len(outcome.values)}\u00a0seeds"
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

@@ -12,7 +12,7 @@ def test_the_committed_pages_are_current():
 
 
 def test_each_claim_has_a_row_with_a_verdict_on_each_data_set():
-    page = scoreboard.page()
+    page = scoreboard.page().replace("\u00a0", " ")
     for name in claims.lessons():
         for claim in claims.claims(name):
             row = next(line for line in page.splitlines() if line.startswith(f"| {recorded.sentence(claim)} |"))
