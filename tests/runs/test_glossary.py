@@ -1,4 +1,4 @@
-"""The glossary: complete, in order, and linked where its terms first stand."""
+"""The glossary, complete and linked where its terms first stand, and the references with their links."""
 import re
 
 import nbformat
@@ -46,3 +46,10 @@ def test_terms_are_in_order_and_defined():
 ])
 def test_words_with_a_fixed_sense_are_explained(word):
     assert word in terms()
+
+
+def test_every_reference_has_a_link():
+    entries = re.split(r"\n(?=@)", (ROOT / "book/references.bib").read_text())[1:]
+    bare = [entry.split("{")[1].split(",")[0] for entry in entries
+            if not re.search(r"^  (doi = \{10\.|eprint = \{\d{4}\.\d{4,5}\}|url = \{https://)", entry, re.M)]
+    assert entries and not bare, f"without doi, arXiv number or address: {bare}"
