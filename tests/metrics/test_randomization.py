@@ -1,9 +1,59 @@
-"""Networks that forget, in stages."""
+"""Networks that forget what they have learnt, layer by layer or in stages."""
 import pytest
 import torch
 from torch import nn
 
-from nblib.metrics import randomize_layers, randomized_stages
+from nblib import targets
+from nblib.methods.saliency import saliency
+from nblib.metrics import randomize_layers, randomized_stages, rank_correlation
+from tests.fixtures.saliency import some_images, state_of
+
+
+def test_layers_are_randomised_from_the_output_down_and_the_model_is_left_alone(model):
+    before, state = state_of(model), torch.get_rng_state()
+    steps = list(randomize_layers(model, seed=3))
+    assert [name for name, _ in steps] == ["head", "bn2", "conv2", "bn1", "conv1"]
+    assert state_of(model) == before and torch.equal(torch.get_rng_state(), state)
+    for number, (_, copied) in enumerate(steps):
+        for later, (name, _) in enumerate(steps):
+            same = torch.equal(copied.get_submodule(name).weight, model.get_submodule(name).weight)
+            assert same is (later > number)
+    assert torch.equal(steps[-1][1].conv2.weight, steps[2][1].conv2.weight)
+
+
+def test_one_layer_alone_gets_the_weights_it_gets_in_the_cascade(model):
+    cascade = dict(randomize_layers(model, seed=3))
+    for name, copied in randomize_layers(model, seed=3, cascading=False):
+        assert torch.equal(copied.get_submodule(name).weight, cascade[name].get_submodule(name).weight)
+        changed = [n for n in cascade if not torch.equal(copied.get_submodule(n).weight, model.get_submodule(n).weight)]
+        assert changed == [name]
+    again = dict(randomize_layers(model, seed=4))
+    assert not torch.equal(again["conv1"].conv1.weight, cascade["conv1"].conv1.weight)
+
+
+def test_a_yielded_copy_may_be_changed_and_parameters_outside_layers_are_drawn_from_their_own_spread():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(5 + 2 * torch.randn(4000))
+            self.head = nn.Linear(3, 2)
+
+    model, names = Scaled().eval(), []
+    for name, copied in randomize_layers(model, seed=0):
+        names.append(name)
+        copied.head.weight.data.fill_(7)
+    assert names == ["head", ""] and (copied.head.weight == 7).all()
+    assert not torch.equal(copied.scale, model.scale)
+    assert copied.scale.mean().item() == pytest.approx(5, abs=0.2)
+    assert copied.scale.std().item() == pytest.approx(2, abs=0.2)
+
+
+def test_a_gradient_map_forgets_when_the_network_does(model):
+    images = some_images()
+    target = targets.class_logit(torch.tensor([3, 0, 2]))
+    whole = saliency(model, images, method="gradient", target=target)
+    last = list(randomize_layers(model, seed=0))[-1][1]
+    assert rank_correlation(whole, saliency(last, images, method="gradient", target=target)).mean() < 0.5
 
 
 def network(layers):

@@ -1,0 +1,9 @@
+"""A network for the tests of metrics, with random norms."""
+import pytest
+
+from tests.references.saliency import SmallNet, settled
+
+
+@pytest.fixture
+def model():
+    return settled(SmallNet())
