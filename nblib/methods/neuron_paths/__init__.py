@@ -46,6 +46,9 @@ from nblib.methods.neuron_paths.interventions import (
     pruned_probabilities,
 )
 from nblib.methods.neuron_paths.measures import (
+    Agreement,
+    Concentration,
+    Effect,
     class_similarity,
     concentration,
     path_effect,
@@ -64,8 +67,8 @@ from nblib.methods.neuron_paths.search import NeuronPaths, find_paths, rank_neur
 from nblib.methods.neuron_paths.slopes import forward_mode
 
 __all__ = [
-    "class_similarity", "common_neurons", "concentration", "CRITERIA", "edited_probabilities", "find_paths",
-    "forward_mode", "joint_attribution", "knowledge_attribution", "layer_change", "mean_activations", "NeuronPaths",
-    "path_change", "path_effect", "path_integral", "pruned_probabilities", "rank_neurons", "relation_agreement",
-    "shuffled_concentration", "utilisation",
+    "Agreement", "class_similarity", "common_neurons", "Concentration", "concentration", "CRITERIA",
+    "edited_probabilities", "Effect", "find_paths", "forward_mode", "joint_attribution", "knowledge_attribution",
+    "layer_change", "mean_activations", "NeuronPaths", "path_change", "path_effect", "path_integral",
+    "pruned_probabilities", "rank_neurons", "relation_agreement", "shuffled_concentration", "utilisation",
 ]

@@ -1,8 +1,7 @@
 """Scores of given neuron paths and of single neurons, and the differences that complete ones add up to.
 
 A path is one neuron a layer. Its score looks at the probability F of the image's label while the path's neurons go from
-0 to their clean values together. The other neurons of its layers stay at their clean values in the tokens that are
-looked at; everything else reacts.
+0 to their clean values together.
 """
 from collections.abc import Callable, Sequence
 
@@ -25,8 +24,9 @@ def joint_attribution(model: nn.Module, images: Tensor, labels: Tensor | int, la
         \frac{\partial F(\alpha\hat w^1,\dots,\alpha\hat w^L)}{\partial w^l_\tau}\,d\alpha
 
     with :math:`\hat w^l_\tau` the clean value of the path's neuron of layer l in token τ, and F the softmax
-    probability of the image's label. It is not complete: it grows with the length of the path, and can exceed 1. A path
-    of one neuron has its knowledge attribution.
+    probability of the image's label. The other neurons of the path's layers stay at their clean values in the tokens
+    that are looked at; everything else reacts. It is not complete: it grows with the length of the path, and can exceed
+    1. A path of one neuron has its knowledge attribution.
 
     Args:
         neurons: (N, L) whole numbers, the neuron of each layer; or (N, L, width) from `find_paths`, of which the first
