@@ -8,6 +8,7 @@ import pytest
 
 from nblib.data import load
 from nblib.runs import parameters
+from tests.fixtures.glossary import first_uses
 from tests.fixtures.notebooks import (
     HIDDEN, LABS, LESSONS, calls, code_cells, figure_names, headings, is_picture, lines, prose, read, speaks, tags,
     visible, words,
@@ -126,6 +127,12 @@ def test_each_figure_is_referred_to(chapter):
     text = prose(chapter) + "".join(cell.source for cell in code_cells(chapter))
     for name in figure_names(chapter):
         assert f"`{name}`" in text or f"#{name}" in text, f"nothing refers to {name}"
+
+
+@pytest.mark.parametrize("chapter", LESSONS + LABS)
+def test_terms_link_to_the_glossary_at_their_first_use(chapter):
+    missing = [term for term, linked in first_uses(read(chapter)).items() if not linked]
+    assert not missing, f"not linked where they first stand: {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("chapter", LESSONS + LABS)
