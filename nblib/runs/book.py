@@ -18,7 +18,7 @@ from nblib.runs.parameters import BOOK, Refused, WorkFailed
 BUILD = store.ROOT / "_build"
 STARTS = re.compile(r"^run = start\(", re.M)
 SAYS = re.compile(r"^say\(", re.M)
-STUB = "# {title}\n\nThis chapter was not executed in this build. `python3 -m nblib build` without `--only` executes it.\n"
+STUB = "# {title}\n\nThis page was not executed in this build. `python3 -m nblib build` without `--only` executes it.\n"
 
 
 def say(text: str) -> None:
@@ -90,7 +90,7 @@ def render(executed: Mapping[str, Path], site: Path, solutions: str) -> None:
     inputs = sorted(path for path in BOOK.rglob("*") if path.is_file() and "vendor" not in path.parts)
     key = store.key(
         solutions, [path.name for path in inputs], *inputs, *executed.values(), *store.sources(""),
-        store.ROOT / "_toc.yml", store.ROOT / "_config.yml", store.ROOT / "requirements.txt",
+        *(store.ROOT / name for name in ("_toc.yml", "_config.yml", "requirements.txt", "CITATION.cff")),
     )
     stamp = site / ".key"
     if stamp.exists() and stamp.read_text() == key:

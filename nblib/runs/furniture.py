@@ -1,4 +1,4 @@
-"""What every rendered page gets besides its text: a description, sections that can be searched, and mended markup.
+"""What every rendered page gets besides its text: a description, a link to the repository, sections to search, mended markup.
 
 Sphinx loads this as an extension, named in `_config.yml`.
 """
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 from nblib import store
 
@@ -23,6 +25,13 @@ MENDED = [
     # a header without text is none
     (re.compile(r'<th class="head"><p></p></th>'), "<td></td>"),
 ]
+
+
+def link_repository(app: Sphinx, config: Config) -> None:
+    """Link every page to the repository whose address `CITATION.cff` gives as `repository-code`; without one, to none."""
+    address = yaml.safe_load((store.ROOT / "CITATION.cff").read_text()).get("repository-code")
+    if address:
+        config.html_theme_options |= {"repository_url": address, "use_repository_button": True, "use_issues_button": True}
 
 
 def described(text: str) -> str:
@@ -101,6 +110,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx what to call when."""
+    app.connect("config-inited", link_repository)
     app.connect("html-page-context", describe)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

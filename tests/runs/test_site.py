@@ -1,10 +1,13 @@
 """The built site: complete, with nothing from elsewhere, alive with the network cut."""
+import ast
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
+import nbformat
 import pytest
 
-from nblib.runs import furniture, vendor
+from nblib.runs import chapters, furniture, parameters, vendor
 from nblib.store import ROOT
 
 PAGES = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
@@ -57,6 +60,28 @@ def test_images_have_alternative_texts(page):
         assert not alt.startswith(("_images", "../_images")), f"{page.name}: the alternative text is a file's name"
 
 
+def tables_called(source: str) -> int:
+    """Count the calls that make a table in a cell, those inside its functions left out."""
+    statements = [item for item in ast.parse(source).body if not isinstance(item, ast.FunctionDef)]
+    calls = [node for item in statements for node in ast.walk(item) if isinstance(node, ast.Call)]
+    names = [node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "") for node in calls]
+    return sum(name in ("table", "claims_table", "comparison") for name in names)
+
+
+@pytest.mark.parametrize("name", parameters.chapters())
+def test_every_table_is_shown(name, book):
+    defaults = {item.name: item.default for item in parameters.declared(parameters.source(name)).values()}
+    for cell in nbformat.read(chapters.kept(name, defaults), 4).cells:
+        if cell.cell_type == "code" and (called := tables_called(cell.source)):
+            shown = sum('class="nblib-table"' in item.get("data", {}).get("text/html", "") for item in cell.outputs)
+            assert shown >= called, f"{name}, cell {cell.id}: {called} tables are made and {shown} shown"
+
+
+def test_a_table_that_nobody_sees_is_counted():
+    assert tables_called("for row in rows:\n    table(row)\nfigures.table(rows)") == 2
+    assert tables_called("def show():\n    table(rows)\nprint(1)") == 0
+
+
 def test_styles_load_nothing_from_elsewhere(book):
     for path in book.rglob("*.css"):
         for address in re.findall(r"(?:url\(|@import )\s*['\"]?([^'\")\s]+)", path.read_text(errors="ignore")):
@@ -78,6 +103,16 @@ def test_descriptions_end_where_a_sentence_does():
     assert furniture.described(sentence * 9) == (sentence * 3).strip()
     cut = furniture.described("word " * 60)
     assert cut.endswith("word …") and len(cut) <= 160
+
+
+@pytest.mark.parametrize("line, linked", [("", False), ("repository-code: https://example.org/us/book\n", True)])
+def test_pages_link_to_the_repository_where_there_is_one(monkeypatch, tmp_path, line, linked):
+    (tmp_path / "CITATION.cff").write_text("title: Pathways\n" + line)
+    monkeypatch.setattr(furniture.store, "ROOT", tmp_path)
+    config = SimpleNamespace(html_theme_options={"show_toc_level": 2})
+    furniture.link_repository(None, config)
+    assert config.html_theme_options.get("repository_url") == ("https://example.org/us/book" if linked else None)
+    assert config.html_theme_options["show_toc_level"] == 2
 
 
 def open_page(browser, path, query=""):
