@@ -27,9 +27,7 @@ from nblib.engine.layers import (
 from nblib.engine.precision import as_given, frozen, precise
 from nblib.engine.quadrature import QUADRATURES, quadrature_rule
 from nblib.engine.rows import (
-    FEWEST_ROWS,
     PIXELS,
-    PIXELS_AT_ONCE_ON_ACCELERATORS,
     Room,
     chunks,
     explained,
@@ -40,10 +38,8 @@ from nblib.engine.rows import (
 )
 
 __all__ = [
-    "ACTIVATIONS", "as_given", "baseline_for", "check_inputs", "chunks", "expect_finite", "explained", "FEWEST_ROWS",
-    "frozen", "Head",
-    "logit_after", "logits_of", "nonnegative_output", "options_of", "PIXELS",
-    "PIXELS_AT_ONCE_ON_ACCELERATORS", "pools_first", "precise", "predicted",
+    "ACTIVATIONS", "as_given", "baseline_for", "check_inputs", "chunks", "expect_finite", "explained", "frozen", "Head",
+    "logit_after", "logits_of", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
     "quadrature_rule", "QUADRATURES", "refuse_repeated", "Room", "rows_at_once", "seeded", "slope_if_affine",
     "weighted_gradient",
 ]

@@ -22,7 +22,6 @@ PIXELS = Room(
     2**21,  # 41 rows of 224 x 224: a ResNet-50 with its graph stays under 8 GB
     fewest=4,  # one row of 224 x 224 at a time was a third slower
 )
-FEWEST_ROWS, PIXELS_AT_ONCE_ON_ACCELERATORS = PIXELS.fewest, PIXELS.on_accelerators
 
 
 def rows_at_once(values: int, device: torch.device, chunk_size: int | None, room: Room = PIXELS) -> int:
