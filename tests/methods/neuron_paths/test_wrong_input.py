@@ -154,6 +154,8 @@ def test_wrong_options_of_interventions_and_metrics_are_refused(model):
         (lambda: rank_neurons(model, images, 0, layers, keep=25), "keep=25 .* 24 neurons"),
         (lambda: rank_neurons(model, images, 0, layers, keep=0), "keep=0"),
         (lambda: rank_neurons(model, images, 0, layers, keep=3, rerank=2), "rerank=2 .* keep=3"),
+        (lambda: rank_neurons(model, images, 0, layers, keep=3, width=2), "width=2 .* keep in its place"),
+        (lambda: rank_neurons(model, images, 0, layers, keep=3, step=2), "option 'step' .* nearest: 'steps'"),
         (lambda: common_neurons(sets.double(), keep=1), "float64"),
         (lambda: common_neurons(sets, keep=2), "keep=2"),
         (lambda: path_effect(torch.eye(2), torch.eye(2), torch.tensor([1, 0])), "probability 0"),
