@@ -134,11 +134,14 @@ def check_intervention(planted: float, changed: float, conclusion: str, *, image
 
 
 def check_paradox(answer: str) -> Verdict:
-    """Look at an answer in words: how can a method find the tag best and yet hardly depend on the weights?"""
+    """Look at an answer in words: how can a method find the tag best and not know the class?"""
     return self_check(answer, [
-        "guided backpropagation draws edges of the image: at each ReLU it keeps what is positive, whatever the weights are",
-        "the tag is small and full of contrast, so a drawing of edges lies on it, with a trained network or a random one",
-        "so a map that lies on the right place need not say anything about the network: one has to change the network too",
+        "guided backpropagation shows what the layers near the image respond to; which class is asked hardly enters, and "
+        "its map stays when the last layer is drawn anew",
+        "the cheating network's early layers have learnt to respond to the tag, the honest network's have not; so the maps "
+        "of the two differ",
+        "so the map shows what a network has learnt to see; whether a decision uses it, only an intervention tells: change "
+        "the tag, or take the ruler away, and count the answers that change",
     ])
 
 

@@ -1,4 +1,6 @@
 """Figures, tables and players in one style; importing this room applies it."""
+from nblib.figures.drawings import path_frame, saturating_toy
+from nblib.figures.mosaic import panels
 from nblib.figures.pictures import image_grid, map_grid
 from nblib.figures.plots import bars, curves, heatmap
 from nblib.figures.source import Source, show_source
@@ -9,8 +11,9 @@ from nblib.figures.violins import density, violins
 from nblib.figures.widgets import frame_player
 
 __all__ = [
-    "Judged", "PALETTE", "Source", "Table", "bars", "curves", "density", "frame_player", "heatmap", "image_grid", "map_grid",
-    "show_source", "table", "use_style", "verdict_chart", "violins",
+    "bars", "curves", "density", "frame_player", "heatmap", "image_grid", "Judged", "map_grid", "PALETTE", "panels",
+    "path_frame", "saturating_toy", "show_source", "Source", "Table", "table", "use_style", "verdict_chart",
+    "violins",
 ]
 
 use_style()

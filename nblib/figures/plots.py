@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from nblib.figures.inputs import array, fits
-from nblib.figures.style import BLACK, GREY, GREY_LEVELS, MARKERS, PALETTE, POSITIVE, SIGNED, new_figure
+from nblib.figures.style import BLACK, GREY, GREY_LEVELS, MARKERS, NARROW, PALETTE, POSITIVE, SIGNED, new_figure
 
 
 def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, log_y: bool = False,
@@ -75,7 +75,7 @@ def bars(values: Mapping[str, object], *, x: str, intervals: Mapping[str, object
     _countable("series", range(rows.shape[1]))
     fits("series", series, rows.shape[1])
     thick = 0.8 / rows.shape[1]
-    figure = new_figure(0.9 + len(rows) * max(0.26, 0.16 * rows.shape[1]))
+    figure = new_figure(0.9 + len(rows) * max(0.26, 0.16 * rows.shape[1]), width=NARROW)
     axis = figure.subplots()
     for number in range(rows.shape[1]):
         places = np.arange(len(rows)) + (number - (rows.shape[1] - 1) / 2) * thick

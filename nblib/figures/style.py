@@ -23,6 +23,7 @@ POSITIVE = "viridis"
 GREY_LEVELS = (0.299, 0.587, 0.114)  # how bright red, green and blue look
 
 WIDTH = 7.2  # inches; what a page shows, so that 9 points stay 9 points
+NARROW = 5.2  # inches; a phone shows two thirds of it, at which 9 points are still read
 DPI = 130
 
 STYLE = {

@@ -198,7 +198,7 @@ def test_numbers_and_conclusions_that_cannot_be_are_told(given, says):
 def test_an_answer_in_words_is_written_first_and_compared_then():
     for missing in (..., None, "", "It draws edges."):
         assert not check_paradox(missing).passed and "[ ]" not in check_paradox(missing).message
-    verdict = check_paradox("It draws the edges of the image, and the tag has edges whatever the weights are.")
+    verdict = check_paradox("It shows what the early layers have learnt to see, whatever class is asked.")
     assert verdict.passed and verdict.message.count("[ ]") == 3
 
 

@@ -1,0 +1,106 @@
+"""Drawings that are an idea: the toy on which slope, share and need differ, and the walk of integrated gradients."""
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from nblib.figures.inputs import array, as_pictures
+from nblib.figures.mosaic import LETTERS
+from nblib.figures.style import BLACK, BLUE, GREY, NARROW, ORANGE, SIGNED
+
+TOY = ((Fraction(1), Fraction(1, 2)), (Fraction(1, 4), Fraction(0)))  # the upper two pixels count together, up to one
+ANSWERS = {  # question -> (what is asked, the map)
+    "slope": ("A little more of it:\nwhat happens?", ((0, 0), (1, 1))),
+    "share": ("On the way from black:\nwhat did it add?", ((Fraction(2, 3), Fraction(1, 3)), (Fraction(1, 4), 0))),
+    "need": ("Without it:\nwhat is lost?", ((Fraction(1, 2), 0), (Fraction(1, 4), 0))),
+}
+SIGNS = {"1/2": "½", "1/3": "⅓", "2/3": "⅔", "1/4": "¼", "3/4": "¾"}
+CELL = 0.52  # inches: the side of a drawn pixel
+
+
+def saturating_toy() -> Figure:
+    r"""Draw an image of four pixels, the network :math:`z=\min(x_1+x_2,1)+x_3+x_4`, and three maps of one decision."""
+    height = 3.55
+    figure = Figure(figsize=(NARROW, height))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(0, NARROW), ylim=(0, height))
+    axis.set_axis_off()
+    top = height - 0.35
+    _pixels(axis, 0.35, top, TOY, grey=True)
+    axis.text(0.35 + CELL, top + 0.08, "image", ha="center", va="bottom", fontsize=LETTERS)
+    _network(axis, 0.35 + 2 * CELL, top)
+    for number, (name, (question, values)) in enumerate(ANSWERS.items()):
+        left = 0.35 + number * (NARROW - 0.2) / 3
+        axis.text(left + CELL, 1.78, name, ha="center", va="bottom", fontsize=LETTERS + 1, weight="bold")
+        _pixels(axis, left, 1.72, values, grey=False)
+        total = Fraction(sum(map(sum, values)))
+        axis.text(left + CELL, 0.62, f"sum {_said(total)}", ha="center", va="top", fontsize=LETTERS - 0.5, color=GREY)
+        axis.text(left + CELL, 0.40, question, ha="center", va="top", fontsize=LETTERS - 1)
+    return figure
+
+
+def _pixels(axis, left: float, top: float, values, *, grey: bool) -> None:
+    """Draw 2 × 2 pixels with their numbers: an image in grey, a map in the colour of maps, deeper where it is larger."""
+    for row, line in enumerate(values):
+        for column, value in enumerate(line):
+            shade = float(value)
+            colour = (shade,) * 3 if grey else (1 - 0.55 * shade, 1 - 0.35 * shade, 1 - 0.12 * shade)
+            corner = (left + column * CELL, top - (row + 1) * CELL)
+            axis.add_patch(Rectangle(corner, CELL, CELL, facecolor=colour, edgecolor=GREY, linewidth=0.8))
+            axis.text(corner[0] + CELL / 2, corner[1] + CELL / 2, _said(Fraction(value)), ha="center", va="center",
+                      fontsize=LETTERS + 3, color="white" if grey and shade < 0.4 else BLACK)
+
+
+def _network(axis, left: float, top: float) -> None:
+    """Draw what the toy network does with its four pixels."""
+    box, out = (left + 1.35, top - CELL / 2), (left + 2.75, top - CELL)
+    for start, end, colour in (((left + 0.08, top - CELL / 2), (box[0] - 0.42, box[1]), ORANGE),
+                               ((box[0] + 0.44, box[1]), (out[0] - 0.2, out[1] + 0.08), ORANGE),
+                               ((left + 0.08, top - 1.5 * CELL), (out[0] - 0.2, out[1] - 0.08), BLUE)):
+        axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.6))
+    text = {"ha": "center", "va": "center", "fontsize": LETTERS}
+    axis.text(*box, "at most 1", bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": ORANGE}, **text)
+    axis.text(*out, "+", bbox={"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": BLACK}, **text)
+    axis.text(out[0] + 0.3, out[1], "z = 5/4", ha="left", va="center", fontsize=LETTERS + 2)
+    axis.text(left + 0.5, box[1] + 0.12, "$x_1+x_2$", ha="center", va="bottom", fontsize=LETTERS)
+    axis.text(left + 1.35, top - 1.5 * CELL - 0.03, "$x_3+x_4$", ha="center", va="top", fontsize=LETTERS)
+
+
+def _said(value: Fraction) -> str:
+    """Return a fraction as it is written by hand."""
+    return SIGNS.get(str(value), str(value))
+
+
+def path_frame(image, accumulated, target: Sequence[float], at: int) -> Figure:
+    """Draw one step of the walk from black to an image: where it is, what has added up, and how the target rises.
+
+    Args:
+        image: (3, H, W) in [0, 1].
+        accumulated: (H, W), the map up to this step, signed.
+        target: P + 1 values of what is explained, from black to the image.
+        at: the step, from 0 to P.
+    """
+    values, walked = np.asarray(target, float), at / (len(target) - 1)
+    figure = Figure(figsize=(NARROW, 2.05))
+    side = 1.68
+    for left, name in ((0.0, f"the image at {walked:.0%}"), (side + 0.08, "added up so far")):
+        axis = figure.add_axes((left / NARROW, 0.02, side / NARROW, side / 2.05))
+        axis.set_axis_off()
+        axis.set_title(name, fontsize=LETTERS, pad=4)
+        if left:
+            size = np.abs(array(accumulated))
+            end = np.percentile(size, 99) or size.max() or 1.0
+            axis.imshow(array(accumulated), cmap=SIGNED, vmin=-end, vmax=end)
+        else:
+            axis.imshow(as_pictures(walked * array(image)[None])[0])
+    axis = figure.add_axes((0.74, 0.2, 0.21, side / 2.05 - 0.18))
+    places = np.linspace(0, 1, len(values))
+    axis.plot(places, values, color=GREY, linewidth=1.2)
+    axis.plot(places[: at + 1], values[: at + 1], color=BLUE, linewidth=2.2)
+    axis.plot(places[at], values[at], "o", color=BLUE)
+    axis.set_xticks([0, 1], ["black", "image"], fontsize=LETTERS - 1)
+    axis.tick_params(axis="y", labelsize=LETTERS - 1.5)
+    axis.set_title("the logit", fontsize=LETTERS, pad=4)
+    return figure

@@ -1,0 +1,79 @@
+"""Pictures and maps of any size side by side, with letters that a phone can show: openings, riddles and frames."""
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nblib.figures.inputs import array, as_pictures, fits
+from nblib.figures.style import BLACK, NARROW, POSITIVE, SIGNED
+
+LETTERS = 9.5  # points
+LINE, GAP = 0.22, 0.05  # inches: a line of text above pictures, and what lies between two of them
+BORDERS = ((2.2, BLACK), (0.9, "white"))  # of masks: seen on any picture
+
+
+def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, labels: Sequence[str] | None = None,
+           titles: Sequence[Sequence[str]] | None = None, outlines: Sequence | None = None, percentile: float = 99.0,
+           width: float = NARROW) -> Figure:
+    """Show rows of pictures and maps; each map has its own scale, which begins at zero or is symmetric about it.
+
+    Args:
+        rows: of cells: a picture (3, H, W) in [0, 1], a finite map (H, W), or None for an empty place. Sizes may differ.
+        columns: a text above each column, once.
+        labels: a text above each row, over its whole width.
+        titles: a text above each cell, in rows as the cells.
+        outlines: for each row None, or a mask (H, W) whose border is drawn on all its pictures.
+        percentile: of a map's magnitudes, in (0, 100]; its scale ends there.
+        width: of the figure, in inches.
+
+    Raises:
+        ValueError: no cell, rows of different lengths, a cell of another shape, or texts that do not fit.
+    """
+    lengths = {len(row) for row in rows}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(f"rows of {[len(row) for row in rows]} cells were given, expected equal numbers, at least one")
+    across = lengths.pop()
+    for what, texts, count in (("columns", columns, across), ("labels", labels, len(rows)), ("titles", titles, len(rows)),
+                               ("outlines", outlines, len(rows)), *(("titles", row, across) for row in titles or ())):
+        fits(what, texts, count)
+    side = (width - GAP * (across - 1)) / across
+    above = [LINE * (labels is not None) + LINE * any(head) for head in titles or [()] * len(rows)]
+    height = LINE * (columns is not None) + sum(above) + len(rows) * side + (len(rows) - 1) * GAP
+    figure = Figure(figsize=(width, height))
+    text = {"fontsize": LETTERS, "va": "top"}
+    for place, name in enumerate(columns or ()):
+        figure.text((place * (side + GAP) + side / 2) / width, 1 - 0.02 / height, name, ha="center", **text)
+    top = height - LINE * (columns is not None)
+    for number, row in enumerate(rows):
+        if labels is not None:
+            figure.text(0.01 / width, top / height, labels[number], ha="left", weight="bold", **text)
+        top -= above[number] + side
+        for place, cell in enumerate(row):
+            box = (place * (side + GAP), top, side, side)
+            if cell is not None:
+                axis = figure.add_axes(np.divide(box, (width, height, width, height)))
+                _fill(axis, cell, percentile, outlines[number] if outlines is not None else None)
+                axis.set_title(titles[number][place] if titles else "", fontsize=LETTERS, pad=3)
+        top -= GAP
+    return figure
+
+
+def _fill(axis, cell, percentile: float, outline) -> None:
+    """Draw a picture or a map, and the border of a mask on it."""
+    values = array(cell)
+    axis.set_axis_off()
+    if values.ndim == 3:
+        axis.imshow(as_pictures(values[None])[0])
+    elif values.ndim == 2 and np.isfinite(values).all():
+        size = np.abs(values)
+        end = np.percentile(size, percentile) or size.max() or 1.0  # few values in a map of zeros must still be seen
+        signed = bool((values < 0).any())
+        axis.imshow(values, cmap=SIGNED if signed else POSITIVE, vmin=-end if signed else 0, vmax=end)
+    else:
+        raise ValueError(f"a cell of shape {values.shape} was given, expected a picture (3, H, W) or a finite map (H, W)")
+    if outline is not None and array(outline).any():
+        mask = np.pad(array(outline).astype(float), 1)  # so that the border closes at the edge of the picture
+        places = [np.arange(-1, length - 1) for length in mask.shape]
+        for width, colour in BORDERS:
+            axis.contour(places[1], places[0], mask, levels=[0.5], colors=[colour], linewidths=width)
+        axis.set(xlim=(-0.5, values.shape[-1] - 0.5), ylim=(values.shape[-2] - 0.5, -0.5))
