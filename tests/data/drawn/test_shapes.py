@@ -1,22 +1,12 @@
-"""The generated images and the digits, the two faces of `Images`, and what is refused."""
+"""The generated shapes: what is drawn is what is said of it."""
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from nblib.data import BACKGROUND, BODY, MARKING, PARTS, SHORTCUT, Images, Rows, load, tag_codes
+from nblib.data import BACKGROUND, BODY, MARKING, PARTS, SHORTCUT, Images, load, tag_codes
 from nblib.data.drawn import geometry
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Images:
-    return load("shapes", limit=2000, shortcut=0.0)
-
-
-@pytest.fixture(scope="module")
-def clear() -> Images:
-    return load("shapes", limit=200, size=96, difficulty=0.0)
 
 
 def tag_class(data: Images) -> torch.Tensor:
@@ -25,24 +15,6 @@ def tag_class(data: Images) -> torch.Tensor:
     tile = (data.parts == SHORTCUT)[:, None]
     colour = (data.images * tile).sum((2, 3)) / tile.sum((2, 3))
     return torch.cdist(F.normalize(colour), F.normalize(tag_codes(n_classes))).argmin(1)
-
-
-# what is promised of every set
-
-@pytest.mark.parametrize("name", ["shapes", "digits"])
-def test_fields_have_the_promised_shapes_and_types(name):
-    data = load(name, limit=30)
-    assert data.images.shape == (30, 3, 32, 32) and data.images.dtype == torch.float32
-    assert data.images.min() >= 0 and data.images.max() <= 1
-    assert data.labels.shape == (30,) and data.labels.dtype == torch.long
-    assert int(data.labels.max()) < len(data.classes)
-
-
-@pytest.mark.parametrize("name", ["shapes", "digits"])
-def test_a_smaller_limit_gives_the_beginning_of_a_larger_one(name):
-    few, many = load(name, limit=37), load(name, limit=700)
-    assert torch.equal(few.images, many.images[:37]) and torch.equal(few.labels, many.labels[:37])
-    assert few.labels.bincount().max() - few.labels.bincount().min() <= 1
 
 
 def test_the_default_draws_what_a_limit_draws():
@@ -77,16 +49,6 @@ def test_drawing_leaves_the_number_of_threads_alone():
         torch.set_num_threads(before)
 
 
-def test_the_key_changes_with_whatever_changes_the_content():
-    base = {"name": "shapes", "split": "train", "size": 32, "limit": 9, "seed": 0, "shortcut": 0.0}
-    others = [{"split": "val"}, {"size": 16}, {"limit": 10}, {"seed": 1}, {"shortcut": 0.5}, {"bodies": 2}]
-    keys = {load(**base | other).key for other in others} | {load(**base).key}
-    assert len(keys) == len(others) + 1
-    assert load("shapes", limit=9).key == load(**base).key  # a default that is written out is still the default
-
-
-# the drawn images
-
 @pytest.mark.parametrize("bodies, markings", [(3, 3), (2, 4), (6, 6)])
 def test_a_class_is_a_body_with_a_marking(bodies, markings):
     data = load("shapes", limit=bodies * markings * 2, bodies=bodies, markings=markings)
@@ -111,22 +73,6 @@ def test_the_marking_lies_inside_every_body():
     for name, outline in geometry.BODIES.items():
         assert (outline(x, y) < 0).all(), name
         assert (outline(geometry.REACH * 1.01 * angle.cos(), geometry.REACH * 1.01 * angle.sin()) > 0).all(), name
-
-
-@pytest.mark.parametrize("outlines", [geometry.BODIES, geometry.MARKINGS], ids=["bodies", "markings"])
-def test_outlines_measure_distance_and_differ(outlines):
-    x, y = torch.meshgrid(torch.linspace(-1, 1, 201, dtype=torch.float64),
-                          torch.linspace(-1, 1, 201, dtype=torch.float64), indexing="xy")
-    areas = []
-    for name, outline in outlines.items():
-        distance = outline(x, y)
-        steps = torch.stack([distance.diff(dim=0)[:, 1:], distance.diff(dim=1)[1:]]) / 0.01
-        away = distance[1:, 1:].abs() > 0.03
-        assert steps.square().sum(0).sqrt()[away].max() < 1.42, name  # never steeper than a distance, but at folds
-        areas.append(distance < 0)
-    for first in range(len(areas)):
-        for second in range(first):
-            assert (areas[first] ^ areas[second]).double().mean() > 0.04
 
 
 def test_the_parts_are_where_the_picture_changes_with_the_class(clear):
@@ -231,110 +177,3 @@ def test_difficulty_lowers_the_contrast_and_nothing_else_moves():
         contrasts.append(float((colour[0] - colour[1]).abs().mean()))
         assert torch.equal(data.labels, load("shapes", limit=200).labels)
     assert contrasts[0] > contrasts[1] > contrasts[2]
-
-
-# digits
-
-def test_the_digits_are_all_there_once():
-    splits = [load("digits", split=split, size=8) for split in ("train", "val", "test")]
-    assert sum(map(len, splits)) == 1797
-    together = torch.cat([data.images.flatten(1) for data in splits])
-    assert len(together.unique(dim=0)) == 1797
-    assert all(data.labels.bincount().min() > 30 for data in splits)
-    assert torch.equal(splits[0].images, load("digits", size=8, seed=5).images)  # the cut does not depend on the seed
-    assert torch.equal(load("digits", size=32).images[:, :, ::4, ::4], splits[0].images)
-
-
-# slicing
-
-def files(count: int = 7) -> tuple[Images, list[int]]:
-    """Return a set that makes its rows as they are asked for, and the list of the rows that were made."""
-    made: list[int] = []
-
-    def make(number: int) -> torch.Tensor:
-        made.append(number)
-        return torch.full((3, 4, 4), number / 10)
-
-    return Images(Rows(make, torch.arange(count)), torch.arange(count), [str(i) for i in range(count)], key="k"), made
-
-
-@pytest.mark.parametrize("index, rows", [
-    (slice(1, 3), [1, 2]), (slice(None, None, 3), [0, 3, 6]), (slice(None, None, -3), [6, 3, 0]), (-1, [6]), (2, [2]),
-    ([4, 0], [4, 0]), ([], []), (torch.tensor([-1, 1]), [6, 1]), (torch.arange(7) % 2 == 1, [1, 3, 5]),
-    ([True] + [False] * 6, [0]), (slice(5, 5), []), (torch.zeros(7, dtype=torch.bool), []),
-])
-def test_an_index_picks_the_same_rows_from_memory_and_from_disk(index, rows):
-    lazy, made = files()
-    held = lazy.to("cpu")
-    made.clear()
-    for data in (lazy[index], held[index]):
-        assert data.labels.tolist() == rows and len(data) == len(rows)
-        assert data.images.shape == (len(rows), 3, 4, 4)
-        assert data.images[:, 0, 0, 0].mul(10).round().long().tolist() == rows
-    assert sorted(set(made) - {0}) == sorted(set(rows) - {0})  # an empty read looks at row 0 for the shape
-
-
-def test_only_what_is_sliced_is_read_and_only_once():
-    data, made = files()
-    part = data[2:4]
-    assert not made
-    assert part.images is part.images and sorted(made) == [2, 3]
-    made.clear()
-    batches = list(data.batches(3))
-    assert [len(batch) for batch in batches] == [3, 3, 1] and sorted(made) == list(range(7))
-    assert torch.cat([batch.labels for batch in batches]).tolist() == list(range(7))
-
-
-def test_slices_have_keys_of_their_own():
-    data, _ = files()
-    assert data[1:3].key == data[1:3].key != data[1:4].key
-    assert len({data.key, data[1:3].key, data[[1, 4]].key, data[[4, 1]].key}) == 4
-
-
-def test_masks_and_parts_are_sliced_too(drawn):
-    part = drawn[[5, 3]]
-    assert torch.equal(part.masks, drawn.masks[[5, 3]]) and torch.equal(part.parts, drawn.parts[[5, 3]])
-    assert len(list(drawn[:2])) == 2
-
-
-def test_to_moves_every_field(drawn, device):
-    moved = drawn[:4].to(device)
-    fields = (moved.images, moved.labels, moved.masks, moved.parts, moved[torch.tensor([1, 2])].images)
-    assert {field.device.type for field in fields} == {device.type}
-
-
-@pytest.mark.parametrize("index, error", [
-    (7, IndexError), ([0, 9], IndexError), ([0.5], ValueError), (torch.ones(6, dtype=torch.bool), ValueError),
-    ([[1, 2]], ValueError),
-])
-def test_an_index_that_does_not_fit_is_refused(index, error):
-    with pytest.raises(error):
-        files()[0][index]
-
-
-def test_batches_of_none_and_unequal_fields_are_refused(drawn):
-    with pytest.raises(ValueError, match="expected 1 or more"):
-        next(drawn.batches(0))
-    with pytest.raises(ValueError, match="lengths"):
-        Images(torch.zeros(2, 3, 4, 4), torch.zeros(3).long(), ["a"])
-
-
-# what is refused
-
-@pytest.mark.parametrize("arguments, message", [
-    ({"name": "shaps"}, "nearest: 'shapes'"),
-    ({"name": 3}, "data set 3 was given, expected one of 'shapes'"),
-    ({"split": "tset"}, "expected one of 'train', 'val', 'test', .*nearest: 'test'"),
-    ({"marking": 3}, "nearest: 'markings'"),
-    ({"name": "digits", "shortcut": 0.1}, "expected none"),
-    ({"limit": 0}, "limit=0"), ({"limit": 2.5}, "limit=2.5"), ({"limit": True}, "limit=True"),
-    ({"size": 15}, "from 16 up"), ({"size": 0}, "size=0"), ({"size": "32"}, "size='32'"),
-    ({"name": "digits", "size": 7}, "from 8 up"),
-    ({"seed": -1}, "seed=-1"), ({"seed": None}, "seed=None"),
-    ({"bodies": 1}, "2 to 6"), ({"bodies": 7}, "2 to 6"), ({"markings": 2.0}, "2 to 6"),
-    ({"shortcut": 1.1}, "from 0 to 1"),
-    ({"difficulty": math.nan}, "from 0 to 1"), ({"difficulty": "hard"}, "from 0 to 1"),
-])
-def test_bad_arguments_are_refused_with_what_would_do(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        load(**{"name": "shapes"} | arguments)
