@@ -1,5 +1,4 @@
 """Purity and matching against the formula, all permutations, and maps whose truth is known."""
-
 import pytest
 import torch
 

@@ -1,5 +1,4 @@
 """Non-negative factors, and coefficients against scipy's least squares."""
-
 import numpy
 import pytest
 import torch

@@ -1,5 +1,4 @@
 """What is refused, in which words."""
-
 import pytest
 import torch
 

@@ -1,5 +1,4 @@
 """The controls of tickets, each against what it should differ in."""
-
 import torch
 
 from nblib.methods.pruning import (
