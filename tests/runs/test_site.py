@@ -269,7 +269,7 @@ def test_search_lands_at_the_section_from_a_folder(book, browser, words):
 
 
 def test_sliders_move_without_a_kernel(book, browser):
-    tab, troubles = open_page(browser, book / "book/saliency_lab.html")
+    tab, troubles = open_page(browser, book / "book/saliency.html")
     shown = ".nblib-player img:visible"
     try:
         tab.wait_for_selector(shown, timeout=30000)
@@ -294,7 +294,7 @@ def test_sliders_move_without_a_kernel(book, browser):
 
 
 def test_mathematics_is_drawn(book, browser):
-    tab, _ = open_page(browser, book / "book/saliency_lab.html")
+    tab, _ = open_page(browser, book / "book/saliency.html")
     try:
         tab.wait_for_selector("mjx-container svg", timeout=30000)
     finally:
