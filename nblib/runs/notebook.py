@@ -2,7 +2,7 @@
 import math
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import ModuleType, SimpleNamespace
 
 from IPython.display import Markdown, display
@@ -128,34 +128,3 @@ def _filled(what: str, kinds: tuple[str, ...]) -> str:
     except IndexError:
         given = f"what={what!r} was given for {'/'.join(kinds)}"
         raise ValueError(f"{given}, expected {{}} at most once for each of the {len(kinds)} levels of kinds") from None
-
-
-def comparison(chapter: str, profiles: Sequence[str], *, kind: str | None = None) -> object:
-    """Return the table of the paper's numbers beside ours: a row a number, a column a profile, from the ledger.
-
-    Args:
-        chapter: the notebook's name.
-        profiles: the columns on our side.
-        kind: "value" or "effect" leaves out the paper's numbers of the other kind.
-    """
-    from nblib.figures import table
-    from nblib.runs import ledger
-
-    entries = ledger.read(chapter)
-    papers = {entry["name"]: entry["paper"] for entry in entries.values()
-              if entry.get("paper") and kind in (None, entry["paper"]["kind"])}
-    rows = []
-    for name, paper in sorted(papers.items(), key=lambda pair: (pair[1]["paper"], pair[1]["what"])):
-        found = [_beside(entries.get(f"{profile}/{name}")) for profile in profiles]
-        source = f"{paper['paper']}, {paper['where'].split(',')[0]}"
-        rows.append([paper["what"], source, f"{paper['value']:+.3f}", *found])
-    return table(rows, ["number", "source", "paper", *profiles],
-                 caption="The paper's numbers beside ours: mean over seeds, 95 % interval, computed status.")
-
-
-def _beside(entry: Mapping | None) -> str:
-    """Return our side of a number: mean, interval, status."""
-    if not entry or not entry["values"]:
-        return "not run"
-    bounds = "[{:+.3f}, {:+.3f}]".format(*entry["interval"]) if entry["interval"] else "one seed"
-    return f"{entry['mean']:+.3f} {bounds} {entry['status']}"
