@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from nblib.hooks import INPUT, capture, edit, find, output_shapes, relu_gradient
-from tests.references.saliency import SmallNet, guided_backprop, settled
+from tests.fixtures.networks import SmallNet, settled
+from tests.references.saliency import guided_backprop
 
 
 def some_images(count=2):

@@ -1,7 +1,7 @@
 """A network for the tests of metrics, with random norms."""
 import pytest
 
-from tests.references.saliency import SmallNet, settled
+from tests.fixtures.networks import SmallNet, settled
 
 
 @pytest.fixture

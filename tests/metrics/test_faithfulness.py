@@ -4,7 +4,7 @@ import torch
 
 from nblib.metrics import aopc, impute, kept_pixels, road
 from nblib.targets import class_probability
-from tests.references.saliency import SmallNet, settled
+from tests.fixtures.networks import SmallNet, settled
 
 
 @pytest.fixture

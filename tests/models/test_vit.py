@@ -13,7 +13,7 @@ from nblib.hooks import capture
 from nblib.models import OURS, build
 from nblib.models.small_vit import small_vit
 from nblib.models.vit import has_hooks, has_vit_parts, neuron_layers, vit_parts
-from tests.references.saliency import settled
+from tests.fixtures.networks import settled
 
 TIMM = {"img_size": 8, "patch_size": 4, "embed_dim": 12, "depth": 3, "num_heads": 2, "mlp_ratio": 2, "num_classes": 4}
 KINDS = {

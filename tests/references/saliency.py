@@ -5,52 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-class SmallNet(nn.Module):
-    """Two convolutions with batch norm, pooling, a linear layer; ReLUs are modules, in place, or functional."""
-
-    def __init__(self, classes: int = 4, relu: str = "module"):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 6, 3, padding=1)
-        self.bn1 = nn.BatchNorm2d(6)
-        self.relu1 = functional.relu if relu == "functional" else nn.ReLU(inplace=relu == "inplace")
-        self.conv2 = nn.Conv2d(6, 8, 3, stride=2, padding=1)
-        self.bn2 = nn.BatchNorm2d(8)
-        self.relu2 = functional.relu if relu == "functional" else nn.ReLU(inplace=relu == "inplace")
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(8, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.relu1(self.bn1(self.conv1(x)))
-        x = self.relu2(self.bn2(self.conv2(x)))
-        return self.head(self.pool(x).flatten(1))
-
-
-class LinearNet(nn.Module):
-    """Logits that are linear in the pixels, with a bias."""
-
-    def __init__(self, size: int = 8, classes: int = 3):
-        super().__init__()
-        self.head = nn.Linear(3 * size * size, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(x.flatten(1))
-
-
-def settled(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Give a network random weights, biases and norm statistics (fresh ones hide mistakes), float64, eval mode."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for tensor in (*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())):
-            fan_in = tensor[0].numel() if tensor.ndim > 1 else 4
-            tensor.copy_(torch.randn(tensor.shape, generator=generator) * (2 / fan_in) ** 0.5)
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_var.abs_().add_(0.5)
-                module.weight.abs_().add_(0.5)
-            elif hasattr(module, "running_square"):
-                module.running_square.abs_().add_(0.5)
-    return model.double().eval()
+from tests.fixtures.networks import SmallNet
 
 
 def logit(model: nn.Module, image: Tensor, label: int) -> Tensor:

@@ -4,7 +4,7 @@ from torch import nn
 
 from nblib.methods.concepts import Craft
 from tests.fixtures.concepts import some_images
-from tests.references.saliency import SmallNet, settled
+from tests.fixtures.networks import SmallNet, settled
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from nblib.hooks import edit
 from nblib.methods.concepts import Craft, above_percentile, concept_purity, factorize, switch_off
 from nblib.models import build
 from tests.fixtures.concepts import some_images, sparse
+from tests.fixtures.networks import SmallNet, settled
 from tests.references import concepts as reference
-from tests.references.saliency import SmallNet, settled
 
 
 def test_what_is_factorised_are_the_mean_activations_of_enlarged_crops(model):

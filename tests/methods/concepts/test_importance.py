@@ -11,8 +11,8 @@ from nblib.engine import logit_after, pools_first, slope_if_affine
 from nblib.hooks import edit
 from nblib.methods.concepts import Craft, exact_indices, total_indices, varied_activations
 from tests.fixtures.concepts import Variant, some_images, sparse
+from tests.fixtures.networks import SmallNet, settled
 from tests.references import concepts as reference
-from tests.references.saliency import SmallNet, settled
 
 PUBLISHED_TEN_EQUAL = [0.055, 0.045, 0.043, 0.038, 0.033, 0.039, 0.033, 0.033, 0.038, 0.039]  # where the truth is 0.1
 

@@ -14,7 +14,7 @@ from nblib.methods.concepts import (
 )
 from nblib.models import build
 from tests.fixtures.concepts import Variant, some_images
-from tests.references.saliency import SmallNet, settled
+from tests.fixtures.networks import SmallNet, settled
 
 
 def test_wrong_layers_are_refused(model):

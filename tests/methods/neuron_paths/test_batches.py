@@ -7,10 +7,10 @@ import torch
 
 from nblib.methods.neuron_paths import find_paths, joint_attribution
 from nblib.models.vit import neuron_layers
+from tests.fixtures.networks import settled
 from tests.fixtures.transformers import ALL_OF_IT, LABELS, MODELS, everything, layers_of, timm_vit
 from tests.models.test_vit import some_images
 from tests.references.neuron_paths import MeanPooled
-from tests.references.saliency import settled
 
 
 @everything

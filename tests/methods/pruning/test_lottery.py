@@ -11,10 +11,10 @@ from nblib import training
 from nblib.data import load
 from nblib.methods.pruning import Ticket, lottery_ticket, magnitude_mask, retrained, sparsity_of, train_ticket
 from nblib.models import build
+from tests.fixtures.networks import SmallNet
 from tests.fixtures.pruning import COUNT, LEVELS, OPTIMIZERS, WEIGHTS, Fit, make, removed, same, zero_count
 from tests.fixtures.training import Stop, Tiny, bright, equal, run, tiny
 from tests.references import pruning as reference
-from tests.references.saliency import SmallNet
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -2,7 +2,7 @@
 import pytest
 
 from nblib.models.b_cos import small_b_cos
-from tests.references.saliency import SmallNet, settled
+from tests.fixtures.networks import SmallNet, settled
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from nblib.methods.saliency import METHODS, SHORT_NAMES, applicable, saliency, unsigned_maps
 from nblib.models.b_cos import small_b_cos
-from tests.references.saliency import SmallNet, settled
+from tests.fixtures.networks import SmallNet, settled
 
 
 class FunctionalReLU(nn.Module):

@@ -7,8 +7,8 @@ from torch import nn
 
 from nblib import targets
 from nblib.methods.saliency import completeness_gap, passes, saliency
+from tests.fixtures.networks import SmallNet, settled
 from tests.fixtures.saliency import QUICK, every_method, raw, some_images
-from tests.references.saliency import SmallNet, settled
 
 
 def test_reductions_over_colour(model):

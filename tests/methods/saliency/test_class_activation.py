@@ -5,9 +5,9 @@ from torch import nn
 
 from nblib import targets
 from nblib.methods.saliency import last_spatial_layer, saliency
+from tests.fixtures.networks import LinearNet, settled
 from tests.fixtures.saliency import raw, some_images
 from tests.references import saliency as reference
-from tests.references.saliency import LinearNet, settled
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "grad_cam_plus_plus"])

@@ -8,8 +8,8 @@ from torch import nn
 
 from nblib import targets
 from nblib.methods.saliency import METHODS, saliency
+from tests.fixtures.networks import SmallNet
 from tests.fixtures.saliency import COLOURLESS, QUICK, every_method, raw, some_images, state_of
-from tests.references.saliency import SmallNet
 
 
 def test_every_method_has_quick_options_here():

@@ -6,9 +6,9 @@ from torch import nn
 from nblib import targets
 from nblib.engine import QUADRATURES, quadrature_rule
 from nblib.methods.saliency import completeness_gap, saliency
+from tests.fixtures.networks import LinearNet, SmallNet, settled
 from tests.fixtures.saliency import raw, some_images
 from tests.references import saliency as reference
-from tests.references.saliency import LinearNet, SmallNet, settled
 
 
 def test_gradient_is_the_derivative(model):
