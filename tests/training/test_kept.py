@@ -1,0 +1,86 @@
+"""Trainings that are done once: by their key, behind a lock, gone on with after an interruption."""
+import pytest
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from nblib import training
+from nblib.data import Images
+from nblib.models import build
+from tests.fixtures.training import bright, equal, run
+
+
+class Steps:
+    """Counts the steps of trainings, and interrupts one."""
+
+    def __init__(self):
+        self.count, self.last = 0, None
+
+    def step(self):
+        if self.count == self.last:
+            raise KeyboardInterrupt
+        self.count += 1
+
+    def since(self) -> int:
+        """Return how many steps were made since this was last asked."""
+        count, self.count = self.count, 0
+        return count
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch):
+    """An empty store; the optimiser of every step that is made, and whether the next one is interrupted."""
+    monkeypatch.setenv("NBLIB_STORE", str(tmp_path))
+    made = Steps()
+    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: made.step())
+    yield made
+    hook.remove()
+
+
+def test_a_model_is_trained_once_for_its_key(steps, tmp_path):
+    ask = dict(epochs=1, batch_size=16, device="cpu")
+    first = training.trained("small_resnet", bright(32), **ask)
+    assert steps.since() == 2
+    again = training.trained("small_resnet", bright(32), progress=False, **ask)
+    assert steps.since() == 0 and equal(first, again) and not again.training
+    for change in (dict(seed=1), dict(epochs=2), dict(lr=0.1), dict(data=bright(34))):
+        options = ask | change
+        training.trained("small_resnet", options.pop("data", bright(32)), **options)
+        assert steps.since() > 0
+    files = [path for path in (tmp_path / "models").iterdir() if path.suffix == ".safetensors"]
+    assert len(files) == 5 and not any("training" in path.name for path in files)
+    for path in files:
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.warns(UserWarning, match="truncated"):
+        assert equal(training.trained("small_resnet", bright(32), **ask), first)
+    assert steps.since() == 2
+
+
+def test_an_interrupted_trained_goes_on_and_a_readers_file_is_part_of_the_key(steps, tmp_path, monkeypatch):
+    source = "from tests.fixtures.training import Tiny\n\n\ndef make(classes, size):\n    return Tiny(classes)\n"
+    (tmp_path / "own_net.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    ask = dict(epochs=3, batch_size=16, device="cpu")
+    steps.last = 10  # in the third epoch of four steps each
+    with pytest.raises(KeyboardInterrupt):
+        training.trained("own_net:make", bright(), **ask)
+    steps.last = None
+    steps.since()
+    model = training.trained("own_net:make", bright(), **ask)
+    assert steps.since() == 4  # the third epoch alone
+    whole = build("own_net:make", classes=2, size=8)
+    run(whole)
+    assert equal(model, whole) and steps.since() == 12
+    training.trained("own_net:make", bright(), **ask)
+    assert steps.since() == 0
+    (tmp_path / "own_net.py").write_text(source + "# changed\n")
+    training.trained("own_net:make", bright(), **ask)
+    assert steps.since() == 12
+
+
+def test_what_cannot_be_kept_is_refused():
+    with pytest.raises(ValueError, match="after_step"):
+        training.trained("small_resnet", bright(), epochs=1, after_step=print)
+    with pytest.raises(ValueError, match="'epoch' was given, expected .*nearest: 'epochs'"):
+        training.trained("small_resnet", bright(), epoch=1)
+    with pytest.raises(ValueError, match="no key"):
+        training.trained("small_resnet", Images(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), "ab"), epochs=1)
