@@ -1,4 +1,15 @@
-"""Figures, tables and players in one style; importing this room applies it."""
+"""Figures, tables and players in one style; importing this room applies it.
+
+A map of the room; it lays out what it is given, and measures nothing:
+
+- `pictures`: images and maps of them in grids; `mosaic`: pictures of any size side by side, with letters.
+- `plots`: lines, bars and tables of colour; `violins`: densities over numbers of things.
+- `verdicts`: what the intervals say of each claim; `drawings`: drawings that are an idea.
+- `tables`: tables of numbers; `widgets`: a player of frames made in advance; `source`: the library's own code.
+
+All take tensors on any device or arrays, which `inputs` checks, and draw in the `style` of the book: 7.2 inches wide or
+less, told apart without seeing all colours.
+"""
 from nblib.figures.drawings import path_frame, saturating_toy
 from nblib.figures.mosaic import panels
 from nblib.figures.pictures import image_grid, map_grid

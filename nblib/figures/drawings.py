@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from nblib.figures.inputs import array, as_pictures
+from nblib.figures.inputs import as_array, as_pictures
 from nblib.figures.mosaic import LETTERS
 from nblib.figures.style import BLACK, BLUE, GREY, NARROW, ORANGE, SIGNED
 
@@ -90,11 +90,11 @@ def path_frame(image, accumulated, target: Sequence[float], at: int) -> Figure:
         axis.set_axis_off()
         axis.set_title(name, fontsize=LETTERS, pad=4)
         if left:
-            size = np.abs(array(accumulated))
+            size = np.abs(as_array(accumulated))
             end = np.percentile(size, 99) or size.max() or 1.0
-            axis.imshow(array(accumulated), cmap=SIGNED, vmin=-end, vmax=end)
+            axis.imshow(as_array(accumulated), cmap=SIGNED, vmin=-end, vmax=end)
         else:
-            axis.imshow(as_pictures(walked * array(image)[None])[0])
+            axis.imshow(as_pictures(walked * as_array(image)[None])[0])
     axis = figure.add_axes((0.74, 0.2, 0.21, side / 2.05 - 0.18))
     places = np.linspace(0, 1, len(values))
     axis.plot(places, values, color=GREY, linewidth=1.2)

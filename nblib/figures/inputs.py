@@ -4,14 +4,14 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def array(values) -> np.ndarray:
+def as_array(values) -> np.ndarray:
     """Return a tensor, on whatever device, or an array as a numpy array."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
 
 
 def as_pictures(images) -> np.ndarray:
     """Return (N, 3, H, W) or (N, 1, H, W) in [0, 1] as (N, H, W, 3)."""
-    images = array(images)
+    images = as_array(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(f"images of shape {images.shape} were given, expected (N, 3, H, W) with N at least 1")
     if not (images.min() >= 0 and images.max() <= 1):
@@ -21,7 +21,7 @@ def as_pictures(images) -> np.ndarray:
 
 def as_maps(name: str, values, pictures: np.ndarray) -> np.ndarray:
     """Return the maps of one name, (N, H, W), or say what is wrong with them."""
-    values = array(values)
+    values = as_array(values)
     if values.shape != pictures.shape[:3]:
         expected = f"{pictures.shape[:3]}, one for each image"
         raise ValueError(f"{name!r} of shape {values.shape} was given, expected {expected}")
@@ -30,7 +30,7 @@ def as_maps(name: str, values, pictures: np.ndarray) -> np.ndarray:
     return values
 
 
-def fits(what: str, names: Sequence[str] | None, count: int) -> None:
+def expect_count(what: str, names: Sequence[str] | None, count: int) -> None:
     """Refuse labels of another number than the things they name."""
     if names is not None and len(names) != count:
         raise ValueError(f"{len(names)} {what} were given, expected {count}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from nblib.figures.inputs import array, as_pictures, fits
+from nblib.figures.inputs import as_array, as_pictures, expect_count
 from nblib.figures.style import BLACK, NARROW, POSITIVE, SIGNED
 
 LETTERS = 9.5  # points
@@ -35,7 +35,7 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
     across = lengths.pop()
     for what, texts, count in (("columns", columns, across), ("labels", labels, len(rows)), ("titles", titles, len(rows)),
                                ("outlines", outlines, len(rows)), *(("titles", row, across) for row in titles or ())):
-        fits(what, texts, count)
+        expect_count(what, texts, count)
     side = (width - GAP * (across - 1)) / across
     above = [LINE * (labels is not None) + LINE * any(head) for head in titles or [()] * len(rows)]
     height = LINE * (columns is not None) + sum(above) + len(rows) * side + (len(rows) - 1) * GAP
@@ -60,7 +60,7 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
 
 def _fill(axis, cell, percentile: float, outline) -> None:
     """Draw a picture or a map, and the border of a mask on it."""
-    values = array(cell)
+    values = as_array(cell)
     axis.set_axis_off()
     if values.ndim == 3:
         axis.imshow(as_pictures(values[None])[0])
@@ -71,8 +71,8 @@ def _fill(axis, cell, percentile: float, outline) -> None:
         axis.imshow(values, cmap=SIGNED if signed else POSITIVE, vmin=-end if signed else 0, vmax=end)
     else:
         raise ValueError(f"a cell of shape {values.shape} was given, expected a picture (3, H, W) or a finite map (H, W)")
-    if outline is not None and array(outline).any():
-        mask = np.pad(array(outline).astype(float), 1)  # so that the border closes at the edge of the picture
+    if outline is not None and as_array(outline).any():
+        mask = np.pad(as_array(outline).astype(float), 1)  # so that the border closes at the edge of the picture
         places = [np.arange(-1, length - 1) for length in mask.shape]
         for width, colour in BORDERS:
             axis.contour(places[1], places[0], mask, levels=[0.5], colors=[colour], linewidths=width)

@@ -7,7 +7,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from nblib.checks import expect_one_of
-from nblib.figures.inputs import as_maps, as_pictures, fits
+from nblib.figures.inputs import as_maps, as_pictures, expect_count
 from nblib.figures.style import BLACK, GREY_LEVELS, ORANGE, POSITIVE, SIGNED, WIDTH, new_figure
 
 
@@ -29,8 +29,8 @@ def image_grid(images, *, rows: Sequence[str] | None = None, columns: Sequence[s
     names = None if isinstance(columns, int) else list(columns)
     across = min(columns, len(pictures)) if names is None else len(names)
     down = -(-len(pictures) // across)
-    fits("rows", rows, down)
-    fits("labels", labels, len(pictures))
+    expect_count("rows", rows, down)
+    expect_count("labels", labels, len(pictures))
     if labels is not None and names is not None:
         raise ValueError("labels of images and labels of columns were both given; there is room for one above a column")
     masks = None if outline is None else as_maps("outline", outline, pictures)
@@ -71,7 +71,7 @@ def map_grid(images, maps: Mapping[str, object], *, rows: Sequence[str] | None =
     pictures = as_pictures(images)
     expect_one_of("across", across, ("maps", "images"))
     expect_one_of("scale", scale, ("map", "name", "all"))
-    fits("rows", rows, len(pictures))
+    expect_count("rows", rows, len(pictures))
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile={percentile} was given, expected more than 0 and at most 100")
     if not maps:

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from nblib.figures.inputs import array, fits
+from nblib.figures.inputs import as_array, expect_count
 from nblib.figures.style import BLACK, GREY, GREY_LEVELS, MARKERS, NARROW, PALETTE, POSITIVE, SIGNED, new_figure
 
 
@@ -25,12 +25,12 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
     Raises:
         ValueError: no line, more lines than can be told apart, or arrays that do not fit each other.
     """
-    _countable("lines", lines)
+    _expect_few("lines", lines)
     figure = new_figure(height)
     axis = figure.subplots()
     ends = []
     for (name, line), colour, marker in zip(lines.items(), PALETTE, MARKERS):
-        line = [array(values) for values in line]
+        line = [as_array(values) for values in line]
         if len(line) not in (2, 4) or any(values.shape != line[0].shape or values.ndim != 1 for values in line):
             shapes = ", ".join(str(values.shape) for values in line)
             raise ValueError(f"line {name!r} has arrays of shape {shapes}, expected x, mean and perhaps low and high")
@@ -43,7 +43,7 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
         ends.append((value, name, GREY))
     axis.set(xlabel=x, ylabel=y, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
     if log_x:  # the places that were measured, as plain numbers
-        places = sorted({float(place) for line in lines.values() for place in array(line[0])})
+        places = sorted({float(place) for line in lines.values() for place in as_array(line[0])})
         axis.set_xticks(places, [f"{place:g}" for place in places], minor=False)
         axis.minorticks_off()
     axis.grid(axis="y")
@@ -71,9 +71,9 @@ def bars(values: Mapping[str, object], *, x: str, intervals: Mapping[str, object
         raise ValueError("no bars were given, expected at least one")
     if unknown := sorted(set(intervals or {}) - set(values)):
         raise ValueError(f"intervals for {', '.join(unknown)} were given, expected some of {', '.join(values)}")
-    rows = np.array([np.atleast_1d(array(value)).astype(float) for value in values.values()])  # (names, series)
-    _countable("series", range(rows.shape[1]))
-    fits("series", series, rows.shape[1])
+    rows = np.array([np.atleast_1d(as_array(value)).astype(float) for value in values.values()])  # (names, series)
+    _expect_few("series", range(rows.shape[1]))
+    expect_count("series", series, rows.shape[1])
     thick = 0.8 / rows.shape[1]
     figure = new_figure(0.9 + len(rows) * max(0.26, 0.16 * rows.shape[1]), width=NARROW)
     axis = figure.subplots()
@@ -82,7 +82,7 @@ def bars(values: Mapping[str, object], *, x: str, intervals: Mapping[str, object
         axis.barh(places, rows[:, number], thick * 0.92, color=PALETTE[number], label=series and series[number])
         for place, name in zip(places, values):
             if name in (intervals or {}):
-                low, high = np.asarray(array(intervals[name]), float).reshape(-1, 2)[number]
+                low, high = np.asarray(as_array(intervals[name]), float).reshape(-1, 2)[number]
                 axis.plot([low, high], [place, place], color=BLACK, linewidth=1.2, marker="|", markersize=4)
     axis.set_yticks(range(len(rows)), list(values))
     axis.set(xlabel=x, ylim=(len(rows) - 0.5, -0.5), **({"xlim": limits} if limits else {}))
@@ -113,11 +113,11 @@ def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, 
     Raises:
         ValueError: a matrix without two axes, or labels that do not fit it.
     """
-    matrix = array(matrix)
+    matrix = as_array(matrix)
     if matrix.ndim != 2 or not matrix.size:
         raise ValueError(f"a matrix of shape {matrix.shape} was given, expected (R, C)")
-    fits("row_labels", row_labels, matrix.shape[0])
-    fits("column_labels", column_labels, matrix.shape[1])
+    expect_count("row_labels", row_labels, matrix.shape[0])
+    expect_count("column_labels", column_labels, matrix.shape[1])
     signed = bool((matrix < 0).any())
     known = np.abs(matrix[np.isfinite(matrix)])
     top = float(known.max(initial=0.0)) or 1.0
@@ -141,7 +141,7 @@ def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, 
     return figure
 
 
-def _countable(what: str, things) -> None:
+def _expect_few(what: str, things) -> None:
     """Refuse nothing, and more things than the palette tells apart."""
     if not 1 <= len(things) <= len(PALETTE):
         most = len(PALETTE)

@@ -9,13 +9,12 @@ BLACK = "#000000"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREEN = "#009E73"
-YELLOW = "#F0E442"
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#767676"  # axes, references, and whatever stands back; 4.5:1 on white
 
-PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)  # yellow is left out: thin lines of it vanish on white
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)  # not their yellow: thin lines of it vanish on white
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # a second sign beside the colour
 SIGNED = "RdBu_r"  # blue below zero, white at zero, red above
 POSITIVE = "viridis"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from nblib.figures.inputs import array
+from nblib.figures.inputs import as_array
 from nblib.figures.style import BLACK, PALETTE, new_figure
 
 
@@ -17,7 +17,7 @@ def density(numbers, size: int) -> np.ndarray:
     Raises:
         ValueError: numbers of another shape or out of range, or none.
     """
-    numbers = array(numbers)
+    numbers = as_array(numbers)
     if numbers.ndim != 1 or not len(numbers) or numbers.min() < 0 or numbers.max() >= size:
         raise ValueError(f"numbers of shape {numbers.shape} were given, expected (N,) from 0 to {size - 1}")
     places, spread = np.arange(size), numbers.std(ddof=1) if len(numbers) > 1 else 0.0
@@ -45,7 +45,7 @@ def violins(values: Mapping[str, object], *, x: str, y: str, size: int) -> Figur
     figure = new_figure(3.2)
     axes = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
     for axis, (name, numbers), colour in zip(axes, values.items(), PALETTE):
-        numbers = array(numbers)
+        numbers = as_array(numbers)
         if numbers.ndim != 2:
             raise ValueError(f"numbers of {name!r} of shape {numbers.shape} were given, expected (N, L)")
         peaks = []

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 from matplotlib.figure import Figure
 
+from nblib.figures.inputs import expect_count
+
 Frame = Figure | bytes
 KINDS = {b"\x89PNG": "png", b"RIFF": "webp"}  # how a file begins
 
@@ -34,7 +36,7 @@ def frame_player(frames: Sequence[Frame] | Callable[[int], Figure], *, labels: S
     if callable(frames):
         frames = map(frames, range(len(labels)))  # drawn one at a time
     else:
-        _same_count("labels", labels, len(frames))
+        expect_count("labels of frames", labels, len(frames))
     _check(labels, alts, description)
     pictures = [ipywidgets.HTML(_image(frame, alt)) for frame, alt in zip(frames, alts)]
     last = len(pictures) - 1
@@ -54,7 +56,7 @@ def _check(labels: Sequence[str], alts: Sequence[str], description: str) -> None
     """Refuse a player that some readers could not use."""
     if len(labels) < 2:
         raise ValueError(f"{len(labels)} frames were given, expected at least two; show a single one as a figure")
-    _same_count("alternative texts", alts, len(labels))
+    expect_count("alternative texts", alts, len(labels))
     if twice := sorted({label for label in labels if list(labels).count(label) > 1}):
         raise ValueError(f"label {twice[0]!r} was given twice, expected a different one for each frame")
     for number, alt in enumerate(alts):
@@ -62,12 +64,6 @@ def _check(labels: Sequence[str], alts: Sequence[str], description: str) -> None
             raise ValueError(f"the alternative text of frame {number} is empty, expected what is seen in it")
     if not description.strip():
         raise ValueError("the description is empty, expected what the slider changes")
-
-
-def _same_count(what: str, things: Sequence, count: int) -> None:
-    """Refuse another number of things than there are frames."""
-    if len(things) != count:
-        raise ValueError(f"{len(things)} {what} were given for {count} frames, expected one for each")
 
 
 def _image(frame: Frame, alt: str) -> str:

@@ -9,7 +9,7 @@ from nblib.metrics.maps import to_patches
 from nblib.metrics.ranks import ranks
 
 
-def _checked(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+def _expect_fitting(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Return maps as float64, and masks, (N, H·W); a map that is not finite or whose mask is empty is all NaN."""
     if maps.ndim != 3 or maps.shape != masks.shape or not len(maps):
         raise ValueError(f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} were given, expected both (N, H, W)")
@@ -36,7 +36,7 @@ def pointing_game(maps: Tensor, masks: Tensor, *, tolerance: int = 0) -> Tensor:
     Source: Zhang et al. (2018), where the tolerance is 15 pixels; there ties are not considered.
     """
     expect_int("tolerance", tolerance, 0)
-    values, _ = _checked(maps, masks)
+    values, _ = _expect_fitting(maps, masks)
     steps = torch.arange(-tolerance, tolerance + 1, device=maps.device)
     disc = (steps.unsqueeze(1) ** 2 + steps**2 <= tolerance**2).float()[None, None]
     near = functional.conv2d(masks.to(maps.device).float().unsqueeze(1), disc, padding=tolerance) > 0.5
@@ -59,7 +59,7 @@ def energy_inside(maps: Tensor, masks: Tensor, *, absolute: bool = False) -> Ten
 
     Source: Wang et al. (2020) ("energy-based pointing game").
     """
-    values, inside = _checked(maps, masks)
+    values, inside = _expect_fitting(maps, masks)
     energy = values.abs() if absolute else values.relu()
     energy = energy / energy.amax(1, keepdim=True)  # no overflow in the sums; 0 / 0 where there is no energy
     return as_given(((energy * inside).sum(1) / energy.sum(1)), maps)
@@ -87,7 +87,7 @@ def auroc(maps: Tensor, masks: Tensor) -> Tensor:
     Returns:
         (N,) in [0, 1]; ½ for a constant map, and for noise on average. An empty or a full mask gives NaN.
     """
-    values, inside = _checked(maps, masks)
+    values, inside = _expect_fitting(maps, masks)
     positives = inside.sum(1).double()
     negatives = values.shape[1] - positives
     wins = (ranks(values) * inside).sum(1) - positives * (positives + 1) / 2
@@ -105,7 +105,7 @@ def average_precision(maps: Tensor, masks: Tensor) -> Tensor:
     Returns:
         (N,) in (0, 1]; the object's share of the area for a constant map. An empty mask gives NaN.
     """
-    values, inside = _checked(maps, masks)
+    values, inside = _expect_fitting(maps, masks)
     falling, order = values.sort(1, descending=True)
     found = inside.gather(1, order)
     last = torch.searchsorted(-falling, -falling, right=True)  # how many pixels are at least as high, ties included

@@ -17,7 +17,7 @@ def torchvision(name: str, *, classes: int, size: int, published: bool) -> nn.Mo
     """Return a classifier of torchvision, random or with its published ImageNet weights."""
     import torchvision.models as library
 
-    _known("torchvision", name, library.list_models(module=library))
+    _expect_known("torchvision", name, library.list_models(module=library))
     entry = library.get_model_weights(name).DEFAULT
     options = {}
     if name.startswith("vit_"):
@@ -63,9 +63,9 @@ def timm(name: str, *, classes: int, size: int, published: bool) -> nn.Module:
     import timm as library
 
     architecture, _, tag = name.partition(".")
-    _known("timm", architecture, library.list_models())
+    _expect_known("timm", architecture, library.list_models())
     if tag:
-        _known("timm", name, library.list_models(f"{architecture}.*", pretrained=True))
+        _expect_known("timm", name, library.list_models(f"{architecture}.*", pretrained=True))
     config = library.get_pretrained_cfg(name)
     options = {"num_classes": classes}
     if config is not None and config.fixed_input_size and config.input_size[-1] != size:
@@ -96,7 +96,7 @@ def own(name: str, *, classes: int, size: int) -> nn.Module:
     except Exception as error:  # whatever the reader's file raises
         raise ValueError(f"model {name!r}: the module {module_name!r} could not be imported: {error}") from error
     functions = [key for key, value in vars(module).items() if callable(value)]
-    _known(module_name, function_name, functions)
+    _expect_known(module_name, function_name, functions)
     try:
         model = getattr(module, function_name)(classes=classes, size=size)
     except TypeError as error:
@@ -106,7 +106,7 @@ def own(name: str, *, classes: int, size: int) -> nn.Module:
     return model
 
 
-def _known(library: str, name: str, names: Iterable[str]) -> None:
+def _expect_known(library: str, name: str, names: Iterable[str]) -> None:
     """Refuse a name that is not among those of a library."""
     given, known = f"{library}:{name}", [f"{library}:{other}" for other in names]
     if given not in known:

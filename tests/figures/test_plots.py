@@ -1,0 +1,41 @@
+"""Lines, bars and tables of colour, and what cannot be drawn."""
+import numpy as np
+import pytest
+
+from nblib import figures
+
+
+def test_lines_carry_their_names_without_overlap():
+    lines = {name: ([1, 2], [0.5, 0.5 + number / 1000]) for number, name in enumerate("abcdefg")}
+    figure = figures.curves(lines, x="steps", y="share", references={"chance": 0.5})
+    texts = figure.axes[0].texts
+    assert {text.get_text() for text in texts} == {*"abcdefg", "chance"}
+    heights = sorted(text.get_position()[1] for text in texts)
+    assert np.diff(heights).min() > 0.05
+
+
+def test_bars_of_several_series():
+    figure = figures.bars({"a": (0.1, 0.2), "b": (0.3, 0.4)}, series=("object", "part"), x="share",
+                          intervals={"a": ((0.0, 0.2), (0.1, 0.3))})
+    assert sorted(bar.get_width() for bar in figure.axes[0].patches) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["object", "part"]
+
+
+def test_heatmap_writes_its_numbers():
+    figure = figures.heatmap([[1.0, float("nan")], [-0.5, 0.0]], ["a", "b"], ["c", "d"], quantity="rank correlation")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "–", "−0.50", "0.00"]
+    assert figure.axes[0].images[0].norm.vmin == -1
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: figures.curves({}, x="x", y="y"), "0 lines"),
+    (lambda: figures.curves({str(n): ([1], [1]) for n in range(8)}, x="x", y="y"), "8 lines"),
+    (lambda: figures.curves({"a": ([1, 2], [1])}, x="x", y="y"), "line 'a'"),
+    (lambda: figures.bars({}, x="x"), "no bars"),
+    (lambda: figures.bars({"a": 1}, x="x", intervals={"b": (0, 1)}), "intervals for b"),
+    (lambda: figures.bars({"a": (1, 2)}, x="x", series=["one"]), "1 series were given, expected 2"),
+    (lambda: figures.heatmap([[1, 2]], ["a"], ["b"], quantity="x"), "1 column_labels"),
+])
+def test_plots_that_cannot_be_drawn_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
