@@ -1,4 +1,5 @@
 """From executed chapters to the rendered book, its offline copy and the student notebooks."""
+import copy
 import re
 import shutil
 import subprocess
@@ -127,7 +128,8 @@ def _stage(executed: Mapping[str, Path], stage: Path, solutions: str) -> None:
     (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
     for name in parameters.chapters():
         if name in executed:
-            notebook = fold_furniture(treat_solutions(nbformat.read(executed[name], 4), solutions))
+            notebook = treat_solutions(nbformat.read(executed[name], 4), solutions)
+            notebook = split_figures(fold_furniture(notebook))
             nbformat.write(notebook, stage / "book" / f"{name}.ipynb")
         else:
             title = name.replace("_", " ").capitalize()
@@ -151,12 +153,12 @@ def fold_furniture(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook with the cells that set it up folded to one line each, and with hidden code hidden in the page too.
 
     Hidden is what Jupyter hides (`source_hidden`), and the code of cells that only `say` a sentence. A cell that has a
-    tag of its own for this keeps it.
+    tag of its own for this keeps it, and solutions are treated elsewhere.
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
         tags = cell.metadata.setdefault("tags", [])
-        if any(tag.startswith(("hide-", "remove-")) for tag in tags):
+        if "solution" in tags or any(tag.startswith(("hide-", "remove-")) for tag in tags):
             continue
         if "parameters" in tags or STARTS.search(cell.source):
             tags.append("hide-cell")
@@ -166,6 +168,26 @@ def fold_furniture(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             tags.append("remove-input")
         elif cell.metadata.get("jupyter", {}).get("source_hidden"):
             tags.append("hide-input")
+    return notebook
+
+
+def split_figures(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook with one cell for each output of a figure's cell, so that a caption stands under the picture only."""
+    cells = []
+    for cell in notebook.cells:
+        if not cell.metadata.get("mystnb", {}).get("figure") or len(cell.outputs) < 2:
+            cells.append(cell)
+            continue
+        for number, output in enumerate(cell.outputs):
+            part = copy.deepcopy(cell)
+            part.outputs = [output]
+            if number:
+                part.id = f"{cell.id}-{number}"
+                part.metadata.tags = [*cell.metadata.get("tags", []), "remove-input"]
+            if "text/markdown" in output.get("data", {}) or output.output_type == "stream":
+                part.metadata.mystnb.pop("figure")
+            cells.append(part)
+    notebook.cells = cells
     return notebook
 
 

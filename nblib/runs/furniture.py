@@ -22,6 +22,9 @@ MENDED = [
     (re.compile(r'<link rel="preload" as="font"[^>]*>\s*'), ""),
     # entries of a list must be what a list has
     (re.compile(r'role="doc-biblioentry"'), 'role="listitem"'),
+    # what opens and closes something says what, and its own words are better than the same ones everywhere
+    (re.compile(r'<summary>(?=<span class="toctree-toggle")'), '<summary aria-label="pages below this one">'),
+    (re.compile(r'<summary aria-label="Toggle hidden content">'), "<summary>"),
     # a header without text is none
     (re.compile(r'<th class="head"><p></p></th>'), "<td></td>"),
 ]

@@ -117,6 +117,15 @@ def test_jupyter_shows_what_the_page_shows(chapter):
 
 
 @pytest.mark.parametrize("chapter", LESSONS + LABS)
+def test_jupyter_hides_the_code_that_the_page_hides(chapter):
+    for cell in code_cells(chapter):
+        if "parameters" not in tags(cell):  # these are there to be changed
+            folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            hidden = bool(tags(cell) & (HIDDEN | {"solution"})) or "start" in calls(cell.source)
+            assert folded == hidden, f"{cell.id}: metadata.jupyter.source_hidden is {folded}, its tags are {sorted(tags(cell))}"
+
+
+@pytest.mark.parametrize("chapter", LESSONS + LABS)
 def test_sentences_with_numbers_hide_their_code(chapter):
     for cell in code_cells(chapter):
         assert "say" not in calls(cell.source) or tags(cell) & {"remove-input", "hide-input"}, cell.id
