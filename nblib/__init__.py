@@ -3,6 +3,6 @@ import os
 
 __version__ = "0.1.0"
 
-# Threads that wait for each other should soon go to sleep. Where another program also wants a core, waiting in a loop made
+# Threads that wait for each other should soon sleep. Where another program also wants a core, waiting in a loop made
 # training on two cores eight times slower. OpenMP reads this when torch is first imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

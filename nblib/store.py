@@ -25,7 +25,7 @@ def cache() -> Path:
 
 
 def folder(*names: str) -> Path:
-    """Return (and make) a folder below `NBLIB_STORE`; where that is not set, below `_build/store` or the user's cache."""
+    """Return (and make) a folder below `NBLIB_STORE`, or else below `_build/store` or the user's cache."""
     path = Path(os.environ.get("NBLIB_STORE") or (ROOT / "_build/store" if IN_CHECKOUT else cache() / "store"))
     path = path.joinpath(*names)
     path.mkdir(parents=True, exist_ok=True)

@@ -10,16 +10,18 @@ import yaml
 from nblib.store import ROOT
 
 GROUND = ["checks", "store", "hooks", "targets"]
-ORDER = [*GROUND, "data", "models", "engine", "training", "methods", "metrics", "comparison", "exercises", "runs", "__main__"]
+ORDER = [*GROUND, "data", "models", "engine", "training", "methods", "metrics", "comparison", "exercises", "runs",
+         "__main__"]
 BESIDE = "figures"  # takes what others made, and imports only from the ground floor
 FIRST = {"checks": set(), "store": {"checks"}, "hooks": {"checks"}, "targets": {"checks"}}
-DOORS = ["data", "models", "engine", "training", "metrics", "figures", "exercises", *(f"methods.{name}" for name in (
-    "saliency", "pruning", "concepts", "neuron_paths"))]
+METHODS = sorted(path.parent.name for path in (ROOT / "nblib/methods").glob("*/__init__.py"))
+DOORS = ["data", "models", "engine", "training", "metrics", "figures", "exercises", *(f"methods.{m}" for m in METHODS)]
 SOURCES = sorted((ROOT / "nblib").rglob("*.py"))
 MODULES = {"nblib." + ".".join(path.relative_to(ROOT / "nblib").with_suffix("").parts) for path in SOURCES} | {
-    "nblib." + ".".join(path.parent.relative_to(ROOT / "nblib").parts) for path in SOURCES if path.name == "__init__.py"}
-BY_PATH = {"nblib.models"}  # the room whose files are named: a network's own parts, and files of weights ...
-BEHIND = {f"nblib.models.{name}" for name in ("batch_norm", "building", "foreign", "normalisation")}  # ... but for these
+    "nblib." + ".".join(path.parent.relative_to(ROOT / "nblib").parts)
+    for path in SOURCES if path.name == "__init__.py"}
+BY_PATH = {"nblib.models"}  # the room whose files are named: a network's own parts, and files of weights; but for these
+BEHIND = {f"nblib.models.{name}" for name in ("batch_norm", "building", "foreign", "normalisation")}
 
 
 def tracked() -> list[str]:
@@ -94,10 +96,34 @@ def test_doors_define_nothing_and_say_what_may_be_used():
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree), f"{path} has no docstring"
         assert not any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in tree.body), path
-        taken = {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        taken = {alias.asname or alias.name for node in imports for alias in node.names}
         shown = next((ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)
                       and node.targets[0].id == "__all__"), [])
         assert set(shown) == taken, f"{path}: __all__ and the imports differ: {set(shown) ^ taken}"
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_is_a_map_of_its_room(door):
+    folder = ROOT / "nblib" / door.replace(".", "/")
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    inside = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
+    inside += [path.parent.name for path in folder.glob("*/__init__.py")]
+    missing = [name for name in inside if f"`{name}`" not in said]
+    assert not missing, f"the docstring of {folder} does not say what is in {missing}"
+
+
+def test_what_a_docstring_sends_its_reader_to_is_there():
+    for path in SOURCES:
+        for name in re.findall(r"as in `(nblib[\w.]*)`", path.read_text()):
+            assert name in MODULES or name.rpartition(".")[0] in MODULES, f"{path} says: as in {name}"
+
+
+def test_nothing_refers_to_a_document_that_a_reader_has_not_got():
+    section = re.compile(r"[Ss]pecification|(?<![\w.])[ABC]\d{1,2}(\.\d+)?(?=[);,.]| of )")  # such as a note's "B6.3"
+    for path in [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]:
+        found = section.search(path.read_text())
+        assert not found or path.name == "test_house.py", f"{path} refers to {found[0]!r}"
 
 
 def test_a_folder_holds_at_most_sixteen_files():
@@ -138,7 +164,7 @@ def test_public_functions_have_docstrings():
 def test_nothing_is_written_as_a_pickle_or_read_unsafely():
     for path in SOURCES:
         text = path.read_text()
-        # processes.py hands a call to its own child through a pipe, as multiprocessing does; nothing of it reaches a disk
+        # processes.py hands a call to its own child through a pipe, as multiprocessing does; no disk sees it
         assert "torch.save" not in text and ("import pickle" not in text or path.name == "processes.py"), path
         for call in re.findall(r"torch\.load\([^)]*\)", text):
             assert "weights_only=True" in call, f"{path.name}: {call}"

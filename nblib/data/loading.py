@@ -28,8 +28,9 @@ def shapes(request: Request, *, bodies: int = 3, markings: int = 3, difficulty: 
     markings = expect_int("markings", markings, 2, len(MARKINGS))
     request = _sized(request, smallest=drawing.SMALLEST)
     images, labels, parts = drawing.render(
-        split=request.split, size=request.size, limit=request.limit, seed=request.seed, bodies=bodies, markings=markings,
-        difficulty=expect_number("difficulty", difficulty, 0, 1), shortcut=expect_number("shortcut", shortcut, 0, 1))
+        split=request.split, size=request.size, limit=request.limit, seed=request.seed, bodies=bodies,
+        markings=markings, difficulty=expect_number("difficulty", difficulty, 0, 1),
+        shortcut=expect_number("shortcut", shortcut, 0, 1))
     masks = (parts == drawing.BODY) | (parts == drawing.MARKING)
     return Images(images, labels, drawing.names(bodies, markings), masks=masks, parts=parts,
                   key=request.key(*SHAPES_SOURCES))

@@ -29,7 +29,7 @@ class Request:
         return store.key(name, self.split, self.size, self.limit, self.seed, self.options, *content)
 
     def on(self, splits: Sequence[str]) -> "Request":
-        """Return the request for one of the set's own `splits`, which "fit" and "held_out" stand for; refuse any other."""
+        """Return the request for one of the set's own `splits`, "fit" and "held_out" among them; refuse any other."""
         if expect_one_of(f"split of {self.name}", self.split, (*splits, "fit", "held_out")) in splits:
             return self
         held_out = [split for split in ("test", "val") if split in splits and self.split == "held_out"]

@@ -42,7 +42,7 @@ def saturating_toy() -> Figure:
 
 
 def _pixels(axis, left: float, top: float, values, *, grey: bool) -> None:
-    """Draw 2 × 2 pixels with their numbers: an image in grey, a map in the colour of maps, deeper where it is larger."""
+    """Draw 2 × 2 pixels with their numbers: an image in grey, a map in the colour of maps, deeper where larger."""
     for row, line in enumerate(values):
         for column, value in enumerate(line):
             shade = float(value)

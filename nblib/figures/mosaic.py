@@ -18,7 +18,8 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
     """Show rows of pictures and maps; each map has its own scale, which begins at zero or is symmetric about it.
 
     Args:
-        rows: of cells: a picture (3, H, W) in [0, 1], a finite map (H, W), or None for an empty place. Sizes may differ.
+        rows: of cells: a picture (3, H, W) in [0, 1], a finite map (H, W), or None for an empty place. Sizes may
+            differ.
         columns: a text above each column, once.
         labels: a text above each row, over its whole width.
         titles: a text above each cell, in rows as the cells.
@@ -33,8 +34,8 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(f"rows of {[len(row) for row in rows]} cells were given, expected equal numbers, at least one")
     across = lengths.pop()
-    for what, texts, count in (("columns", columns, across), ("labels", labels, len(rows)), ("titles", titles, len(rows)),
-                               ("outlines", outlines, len(rows)), *(("titles", row, across) for row in titles or ())):
+    down = (("labels", labels, len(rows)), ("titles", titles, len(rows)), ("outlines", outlines, len(rows)))
+    for what, texts, count in (("columns", columns, across), *down, *(("titles", row, across) for row in titles or ())):
         expect_count(what, texts, count)
     side = (width - GAP * (across - 1)) / across
     above = [LINE * (labels is not None) + LINE * any(head) for head in titles or [()] * len(rows)]
@@ -70,7 +71,8 @@ def _fill(axis, cell, percentile: float, outline) -> None:
         signed = bool((values < 0).any())
         axis.imshow(values, cmap=SIGNED if signed else POSITIVE, vmin=-end if signed else 0, vmax=end)
     else:
-        raise ValueError(f"a cell of shape {values.shape} was given, expected a picture (3, H, W) or a finite map (H, W)")
+        raise ValueError(f"a cell of shape {values.shape} was given, expected a picture (3, H, W) or a finite map "
+                         "(H, W)")
     if outline is not None and as_array(outline).any():
         mask = np.pad(as_array(outline).astype(float), 1)  # so that the border closes at the edge of the picture
         places = [np.arange(-1, length - 1) for length in mask.shape]

@@ -78,8 +78,8 @@ def _counts(percentages: Iterable[float], pixels: int) -> list[int]:
     counts = [math.floor(pixels * expect_number("percentages", p, 0, 100) / 100 + 1e-9) for p in given]
     if pixels in counts:
         p = given[counts.index(pixels)]
-        raise ValueError(f"percentages: {p} was given, expected less: all {pixels} pixels would go, and none be left to "
-                         "fill from")
+        raise ValueError(f"percentages: {p} was given, expected less: all {pixels} pixels would go, and none be left "
+                         "to fill from")
     return counts
 
 
@@ -98,7 +98,8 @@ def road(
 ) -> Tensor:
     r"""The network's answer while pixels are removed in the order of a map and filled in from their neighbours.
 
-    .. math:: a_{nk}=\mathrm{value}\big(\mathrm{impute}(x_n,\ \text{the }\lfloor d\,p_k/100\rfloor\text{ first pixels})\big)
+    .. math:: a_{nk}=
+        \mathrm{value}\big(\mathrm{impute}(x_n,\ \text{the }\lfloor d\,p_k/100\rfloor\text{ first pixels})\big)
 
     Args:
         model: in evaluation mode, images (N, C, H, W) → logits (N, K).
@@ -120,8 +121,8 @@ def road(
         ValueError: an unknown order or value; a model in training mode; images, labels or maps that do not fit each
             other or are not finite; labels outside of the classes; percentages out of range.
 
-    Source: Rong et al. (2022); P2, section 3.2 and appendix B. In the code of P2's authors value is "correct", the order
-    "morf" and the percentages are 1, 11, ..., 91. Both remove all colours of a pixel together.
+    Source: Rong et al. (2022); P2, section 3.2 and appendix B. In the code of P2's authors value is "correct", the
+    order "morf" and the percentages are 1, 11, ..., 91. Both remove all colours of a pixel together.
     """
     check_inputs(model, images)
     expect_number("noise", noise, 0)
@@ -157,8 +158,8 @@ def aopc(curve: Tensor, *, reference: str = "untouched") -> Tensor:
     Raises:
         ValueError: a curve without a removal; an unknown reference.
 
-    Source: Samek et al. (2017), equation 12, for the first; for the second the code of P2's authors, `compute_aopc_morf`
-    of sanishsuwal7/Neurips-CogInterp.
+    Source: Samek et al. (2017), equation 12, for the first; for the second the code of P2's authors,
+    `compute_aopc_morf` of sanishsuwal7/Neurips-CogInterp.
     """
     expect_one_of("reference", reference, REFERENCES)
     if curve.ndim < 1 or curve.shape[-1] < 2:

@@ -198,7 +198,7 @@ def _solve(values: Tensor, removed: Tensor, tolerance: float) -> Tensor:
     depth = sum(grid.free.amax((1, 2, 3), keepdim=True) for grid in grids)
     minus_twelfth, residual = removed / -12, grids[0].values
     diagonal = _sums(functional.pad(values.new_ones(1, 1, height, width), (1, 1, 1, 1)), 1) / 12
-    lightest = torch.where(removed > 0, diagonal - 1 / 3, 1).amin((1, 2, 3), keepdim=True)  # W of the hole, (N, 1, 1, 1)
+    lightest = torch.where(removed > 0, diagonal - 1 / 3, 1).amin((1, 2, 3), True)  # W of the hole, (N, 1, 1, 1)
     reach = SAFETY * (depth * max(height, width) / min(height, width)).sqrt() / lightest
     bordered = functional.pad(values, (1, 1, 1, 1))
     direction, low = bordered[:, :, 1:-1, 1:-1], values.new_empty(count, colours, height, width + 2)

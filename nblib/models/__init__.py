@@ -1,9 +1,10 @@
 """The networks that are explained: each of them by name, from `build`.
 
-`building` makes a network by name: one of ours, which have a file each (`resnet`, `b_cos`, `small_vit`), or one of
-`foreign`, which asks torchvision, timm, or a reader's own function. `normalisation` puts the subtraction of means into
-the network, so that all take images in [0, 1]. `weights` reads and writes files of them; `batch_norm` holds the batch
-normalisation of several processes and that of B-cos networks. `vit` takes a vision transformer apart.
+`building` makes a network by name: one of ours, which have a file each (`resnet`, `b_cos`, `small_vit`,
+`efficientnet`), or one of `foreign`, which asks torchvision, timm, or a reader's own function. `normalisation` puts the
+subtraction of means into the network, so that all take images in [0, 1]. `weights` reads and writes files of them;
+`batch_norm` holds the batch normalisation of several processes and that of B-cos networks. `vit` takes a vision
+transformer apart.
 
 Who needs a network's own parts, or files of weights, names the file: `nblib.models.vit`, `nblib.models.weights`.
 """

@@ -16,7 +16,7 @@ HALF = (0.5, 0.5, 0.5)  # mean and standard deviation that the weights were trai
 
 
 def efficientnet_lite0(*, classes: int, size: int) -> nn.Module:
-    """Return EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excitation, ReLU6 for swish); any `size` works."""
+    """Return EfficientNet-Lite0 (Tan and Le 2019, no squeeze-and-excitation, ReLU6 for swish); any `size` works."""
     import timm
 
     return normalised(timm.create_model(ARCHITECTURE, pretrained=False, num_classes=classes), HALF, HALF)

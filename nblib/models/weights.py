@@ -56,8 +56,8 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict]:
     except (SafetensorError, OSError, ValueError, AttributeError, EOFError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} is truncated or holds no weights: {error}") from error
     except Exception as error:  # the unpickler's own errors share no ancestor
-        raise ValueError(f"{path} is truncated or holds more than weights ({type(error).__name__}), which is not loaded "
-                         "since it could do anything: save the state_dict() alone, best as safetensors") from None
+        raise ValueError(f"{path} is truncated or holds more than weights ({type(error).__name__}), which is not "
+                         "loaded since it could do anything: save the state_dict() alone, as safetensors") from None
 
 
 def _without_prefix(tensors: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:

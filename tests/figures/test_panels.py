@@ -80,7 +80,8 @@ def test_the_drawn_toy_is_true():
     points = [Fraction(2 * step + 1, 2 * steps) for step in range(steps)]  # the cap is met at 2/3, between two of them
     for row, line in enumerate(TOY):
         for column, value in enumerate(line):
-            more = tuple(tuple(v + small * ((r, c) == (row, column)) for c, v in enumerate(ln)) for r, ln in enumerate(TOY))
+            more = tuple(tuple(v + small * ((r, c) == (row, column)) for c, v in enumerate(values))
+                         for r, values in enumerate(TOY))
             assert ANSWERS["slope"][1][row][column] == (network(more) - network(TOY)) / small
             assert ANSWERS["need"][1][row][column] == network(TOY) - network(without(row, column))
             pair = row == 0

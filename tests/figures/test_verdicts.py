@@ -11,7 +11,7 @@ from nblib.figures import Judged
 ROWS = {
     "First finding": [
         Judged("Maps become sparser.", "supported", "+0.05 [+0.03, +0.07]", 0.05, 0.03, 0.07),
-        Judged("Accuracy falls by less than two points, which is a sentence that needs more than a single line to be read.",
+        Judged("Accuracy falls by less than two points, which is a sentence that needs more than one line to be read.",
                "contradicted", "−0.05 [−0.07, −0.03]", -0.05, -0.07, -0.03, threshold=-0.02),
     ],
     "Second finding": [

@@ -10,7 +10,8 @@ def test_a_density_peaks_where_numbers_crowd_and_not_where_one_is_most_frequent(
     numbers = torch.tensor([10, 10, 30, 31, 32, 33])
     found = figures.density(numbers, 50)
     width = numbers.double().std().item() * 6 ** -0.2
-    expected = [sum(np.exp(-0.5 * ((place - number) / width) ** 2) for number in numbers.tolist()) for place in range(50)]
+    expected = [sum(np.exp(-0.5 * ((place - number) / width) ** 2) for number in numbers.tolist())
+                for place in range(50)]
     np.testing.assert_allclose(found, np.array(expected) / max(expected), rtol=1e-12)
     assert 25 < found.argmax() < 33 and numbers.mode().values == 10
     assert figures.density(torch.tensor([7, 7]), 9).tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 0]

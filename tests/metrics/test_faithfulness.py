@@ -71,7 +71,8 @@ def test_pixels_go_by_rank_and_equal_values_by_the_seed():
     ({"order": "more"}, "morf"), ({"value": "right"}, "correct"), ({"percentages": [100]}, "less"),
     ({"percentages": [-1]}, "percentages"), ({"labels": torch.full((6,), 4)}, "4 classes: 0 to 3"),
     ({"labels": torch.zeros(5, dtype=torch.long)}, "labels"), ({"maps": torch.zeros(6, 12, 11)}, "maps"),
-    ({"maps": torch.full((6, 12, 12), torch.nan)}, "finite"), ({"images": torch.full((6, 3, 12, 12), torch.nan)}, "finite"),
+    ({"maps": torch.full((6, 12, 12), torch.nan)}, "finite"),
+    ({"images": torch.full((6, 3, 12, 12), torch.nan)}, "finite"),
 ])
 def test_road_refuses(setting, change, message):
     model, images, labels, maps = setting
@@ -82,12 +83,12 @@ def test_road_refuses(setting, change, message):
         road(model.train(), images, labels, maps, percentages=[10])
 
 
-DENSE_VG = [1.0, .9854, .9303, .8855, .8276, .7687, .7003, .6167, .5189, .4195, .3024]  # P2's curve, from its authors' code
+DENSE_VG = [1.0, .9854, .9303, .8855, .8276, .7687, .7003, .6167, .5189, .4195, .3024]  # from P2's authors' code
 
 
 def test_areas_of_the_papers_curve():
     curve = torch.tensor(DENSE_VG, dtype=torch.float64)
-    assert aopc(curve, reference="published").item() == pytest.approx(0.263538, abs=5e-5)  # the curve is printed to four digits
+    assert aopc(curve, reference="published").item() == pytest.approx(0.263538, abs=5e-5)  # it has four digits
     assert aopc(curve).item() == pytest.approx(0.2768, abs=5e-5)
     assert aopc(curve.expand(3, -1)).shape == (3,)
     assert aopc(torch.full((4, 6), 0.7)).abs().max() < 1e-7

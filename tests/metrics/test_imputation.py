@@ -116,8 +116,8 @@ def test_values_lie_between_the_kept_ones():
 
 def test_an_image_does_not_depend_on_its_batch_order_or_chunk(device):
     images = torch.rand(5, 3, 20, 20, generator=torch.Generator().manual_seed(5)).to(device)
-    keep = torch.stack([holes("noise", (20, 20), 0.1 + 0.2 * n, seed=n) for n in range(4)] + [holes("block", (20, 20), 0)])
-    keep = keep.to(device)
+    keep = [holes("noise", (20, 20), 0.1 + 0.2 * n, seed=n) for n in range(4)] + [holes("block", (20, 20), 0)]
+    keep = torch.stack(keep).to(device)
     together = impute(images, keep, seed=7)
     alone = torch.cat([impute(images[n : n + 1], keep[n : n + 1], seed=7) for n in range(5)])
     backwards = impute(images.flip(0), keep.flip(0), seed=7).flip(0)

@@ -52,7 +52,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, says):
         build(name, classes=3, size=32)
 
 
-@pytest.mark.parametrize("wrong", [dict(classes=1), dict(classes=2.5), dict(classes=True), dict(size=0), dict(size="3")])
+@pytest.mark.parametrize("wrong", [
+    dict(classes=1), dict(classes=2.5), dict(classes=True), dict(size=0), dict(size="3"),
+])
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         build("small_resnet", **(dict(classes=3, size=32) | wrong))

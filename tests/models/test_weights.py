@@ -58,7 +58,8 @@ def test_a_prefix_that_all_names_share_is_seen_through(tmp_path, prefix):
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "s.pth")
     for name in ("w.pth", "w.safetensors", "s.pth"):
         again = build("small_resnet", classes=4, size=32, weights=tmp_path / name)
-        assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), again.state_dict().values(), strict=True))
+        pairs = zip(net.state_dict().values(), again.state_dict().values(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
     lost = next(iter(state))
     del state[lost]
     torch.save(state, tmp_path / "w.pth")

@@ -3,7 +3,7 @@ import numpy
 
 
 def filled(image: numpy.ndarray, keep: numpy.ndarray) -> numpy.ndarray:
-    """Return an image (C, H, W) whose removed pixels, False in keep (H, W), are the weighted means of their neighbours."""
+    """Return an image (C, H, W) whose removed pixels, False in keep (H, W), are weighted means of their neighbours."""
     height, width = keep.shape
     removed = [(i, j) for i in range(height) for j in range(width) if not keep[i, j]]
     number = {place: n for n, place in enumerate(removed)}

@@ -41,7 +41,8 @@ def guided_backprop(model: SmallNet, image: Tensor, label: int, top: float = mat
     before1 = model.bn1(model.conv1(image[None]))
     before2 = model.bn2(model.conv2(before1.clamp(0, top)))
     down = (model.head.weight[label] / before2[0, 0].numel())[None, :, None, None].expand_as(before2)
-    for before, norm, conv, into in ((before2, model.bn2, model.conv2, before1), (before1, model.bn1, model.conv1, image[None])):
+    halves = (before2, model.bn2, model.conv2, before1), (before1, model.bn1, model.conv1, image[None])
+    for before, norm, conv, into in halves:
         down = down.clamp(min=0) * ((before > 0) & (before < top))
         down = down * (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None, None]
         down = torch.nn.grad.conv2d_input(into.shape, conv.weight, down, conv.stride, conv.padding)

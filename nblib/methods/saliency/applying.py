@@ -35,7 +35,8 @@ def applicable(
 
     Args:
         methods: names in `METHODS`.
-        options: method → the options that it will be called with. Steps, samples and masks are cut to two for the trial.
+        options: method → the options that it will be called with. Steps, samples and masks are cut to two for the
+            trial.
 
     Other arguments: as in `nblib.methods.saliency`; the first image is tried.
 
@@ -60,7 +61,8 @@ def applicable(
             reasons[method] = str(error.args[0] if error.args else error)
         working += [] if method in reasons else [method]
     if not working:
-        raise ValueError(f"no method applies to {type(model).__name__}: {next(iter(reasons.values()), 'none was named')}")
+        why = next(iter(reasons.values()), "none was named")
+        raise ValueError(f"no method applies to {type(model).__name__}: {why}")
     return working, reasons
 
 

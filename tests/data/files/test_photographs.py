@@ -99,7 +99,8 @@ def test_each_photograph_is_credited_with_its_file_author_and_licence(file):
         credit = rows[place:place + 400]
         author = photograph.author.split(",")[0].removeprefix("D. ").removesuffix(" and others")
         assert author in credit and photograph.distribution in rows[place - 40:place], photograph.name
-        assert photograph.licence.lower().replace("may be used and published", "permit use and publication") in credit.lower()
+        licence = photograph.licence.lower().replace("may be used and published", "permit use and publication")
+        assert licence in credit.lower()
 
 
 def test_the_picture_of_the_page_shows_the_set():

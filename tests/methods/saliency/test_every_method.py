@@ -1,4 +1,4 @@
-"""What holds for every method: no matter the batch, the chunks, the precision; nothing left behind; wrong images refused."""
+"""What holds for every method: whatever the batch, chunks and precision; nothing left behind; bad images refused."""
 import math
 
 import numpy
