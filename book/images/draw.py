@@ -15,7 +15,7 @@ from nblib.runs import parameters
 LARGEST = 500_000  # bytes of a committed picture
 DPI = 156
 METHODS = {  # one or two of each family, with more steps than a page has time for
-    "gradient": {}, "guided_backprop": {}, "integrated_gradients": {"steps": 32}, "grad_cam": {},
+    "gradient": {}, "guided_backprop": {}, "integrated_gradients": {"steps": 128}, "grad_cam": {},
     "occlusion": {"window": 0.25, "stride": 0.0625},
 }
 SHOWN = (0, 3)  # of the photographs: the coffee and the cat

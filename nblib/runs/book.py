@@ -133,7 +133,9 @@ def _stage(executed: Mapping[str, Path], stage: Path, solutions: str) -> None:
             nbformat.write(notebook, stage / "book" / f"{name}.ipynb")
         else:
             title = name.replace("_", " ").capitalize()
-            (stage / "book" / f"{name}.md").write_text(STUB.format(title=title))
+            said = nbformat.v4.new_markdown_cell(STUB.format(title=title))
+            # a notebook too, so that links to it are found
+            nbformat.write(nbformat.v4.new_notebook(cells=[said]), stage / "book" / f"{name}.ipynb")
     pages.write(stage / "book", executed)
 
 
