@@ -10,8 +10,21 @@ from nblib.data import load
 from nblib.runs import parameters
 from tests.fixtures.glossary import first_uses
 from tests.fixtures.notebooks import (
-    HIDDEN, LABS, LESSONS, calls, code_cells, figure_names, headings, is_picture, lines, prose, read, speaks, tags,
-    visible, words,
+    HIDDEN,
+    LABS,
+    LESSONS,
+    calls,
+    code_cells,
+    figure_names,
+    headings,
+    is_picture,
+    lines,
+    prose,
+    read,
+    speaks,
+    tags,
+    visible,
+    words,
 )
 
 LESSON = ["What we found", "The question", "The idea", "The method", "Looking", "What holds", "When to use it", "Exercises",
