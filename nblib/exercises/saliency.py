@@ -60,7 +60,7 @@ def check_gain(answer: Callable) -> Verdict:
     signed = mixed.clone()
     signed[:, 3, 3] = -1.0
     return judge(answer, [
-        ("an even map gains nothing", (torch.ones(1, 4, 4), mask), torch.ones(1)),
+        ("an even map gains one", (torch.ones(1, 4, 4), mask), torch.ones(1)),
         ("all energy on a quarter of the image", (inside, mask), torch.full((1,), 4.0)),
         ("half of the energy on a quarter of the image", (mixed, mask), torch.full((1,), 2.0)),
         ("negative values are no energy", (signed, mask), torch.full((1,), 4.0)),
