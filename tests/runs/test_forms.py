@@ -123,6 +123,10 @@ def test_jupyter_shows_what_the_page_shows(chapter):
     text = prose(chapter)
     assert "{glue" not in text and not any("glue" in calls(cell.source) for cell in code_cells(chapter))
     assert "{doc}" not in text and "{ref}" not in text, "links between pages are ordinary Markdown links"
+    assert "{cite" not in text, "Jupyter has no bibliography: papers are ordinary links, such as [Name, year](https://arxiv.org/abs/...)"
+    drawn = {cell.metadata["mystnb"]["figure"]["name"] for cell in code_cells(chapter) if "figure" in cell.metadata.get("mystnb", {})}
+    unseen = drawn & set(re.findall(r"\{numref\}`([^`]+)`", text))
+    assert not unseen, f"Jupyter has no numbers for figures that code draws: link them by words, as [the chart](#{min(unseen)})"
     said = [cell.source for cell in code_cells(chapter) if "say" in calls(cell.source)]
     assert not any(re.search(r"\{(?:numref|doc|cite|term|ref)", source) for source in said), "Markdown has no roles"
     too_long = [line for line in text.splitlines() if len(line) > 120 and not re.match(r"\||\s*:alt:|.*\]\(", line)]
