@@ -238,14 +238,14 @@ def caption(name: str, profile: str = "recorded") -> str:
     runs = ledger.facts(name, profile)
     if not runs:
         return f"nothing is recorded with the profile {profile}"
-    told = {fact: "; ".join(dict.fromkeys(str(run[fact]) for run in runs))
-            for fact in ("dataset", "model", "device", "commit")}
-    copies = dict.fromkeys("copy unknown" if run["copy"] in ("", "unknown") else run["copy"] for run in runs)
+    told = {fact: "; ".join(dict.fromkeys(str(run[fact]) for run in runs)) for fact in ("dataset", "model", "device")}
+    copies = [copy for copy in dict.fromkeys(run["copy"] for run in runs) if copy not in ("", "unknown")]
+    commits = dict.fromkeys("not on record" if run["commit"].startswith("unknown") else run["commit"] for run in runs)
     known = claims.data_sets(name) if name in claims.lessons() else {}
     data_set = known.get(profile, told["dataset"]) + (" (generated)" if told["dataset"] == "shapes" else "")
     seeds = len({run["seed"] for run in runs})
-    return (f"{data_set}, {'; '.join(copies)}, {told['model']}, {seeds} seed{'s' if seeds > 1 else ''}, {told['device']}, "
-            f"commit {told['commit']}")
+    parts = [data_set, *copies, told["model"], f"{seeds} seed{'s' if seeds > 1 else ''}", told["device"]]
+    return f"{', '.join(parts)}, commit {'; '.join(commits)}"
 
 
 def captions(name: str, profiles: Iterable[str]) -> str:
