@@ -9,7 +9,7 @@ A map of the room, in the order in which a method uses it:
   passes that every gradient method calls.
 - `quadrature`: the points and weights of an integral.
 - `precision`: in which type totals are kept and given back, and weights without gradients.
-- `layers`: a network cut in two at a layer, for methods that begin in the middle (concepts).
+- `layers`: a network cut in two at a layer, for methods that begin in the middle (concepts, modes).
 
 A `Room` says how many values one pass takes. It was measured for each kind of computation: `PIXELS` for passes of whole
 networks, `ACTIVATIONS` for the second half of one; others have their own.
@@ -19,6 +19,7 @@ from nblib.engine.layers import (
     ACTIVATIONS,
     Head,
     logit_after,
+    logits_after,
     nonnegative_output,
     pools_first,
     refuse_repeated,
@@ -39,7 +40,7 @@ from nblib.engine.rows import (
 
 __all__ = [
     "ACTIVATIONS", "as_given", "baseline_for", "check_inputs", "chunks", "expect_finite", "explained", "frozen", "Head",
-    "logit_after", "logits_of", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
-    "quadrature_rule", "QUADRATURES", "refuse_repeated", "Room", "rows_at_once", "seeded", "slope_if_affine",
-    "weighted_gradient",
+    "logit_after", "logits_after", "logits_of", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise",
+    "predicted", "quadrature_rule", "QUADRATURES", "refuse_repeated", "Room", "rows_at_once", "seeded",
+    "slope_if_affine", "weighted_gradient",
 ]

@@ -13,7 +13,7 @@ ACTIVATIONS = Room(2**22, 2**26)  # in one pass of the second half: 16 MB in sin
 TOLERANCE = 1e-4  # relative: what two ways of computing a logit may differ by and still count as equal
 ROUNDINGS = 32  # of the largest logit: differences that a sum in another order makes
 
-Head = Callable[[Tensor], Tensor]  # from a layer's output (R, C, h, w) to one class's logit (R,)
+Head = Callable[[Tensor], Tensor]  # from a layer's output (R, C, h, w) to one class's logit (R,), or to all (R, K)
 
 
 class _Reached(Exception):
@@ -56,10 +56,10 @@ def nonnegative_output(model: nn.Module, layer: str, rows: Tensor) -> Tensor:
     return output
 
 
-def logit_after(
-    model: nn.Module, layer: str, images: Tensor, label: int, *, chunk_size: int | None = None
-) -> tuple[Head, Tensor]:
-    r"""The rest of a network: one logit as a function of what a layer puts out, :math:`f(A)=h(A)_c`.
+def logits_after(
+    model: nn.Module, layer: str, images: Tensor, *, chunk_size: int | None = None
+) -> tuple[Head, Tensor, Tensor]:
+    r"""The rest of a network: its logits as a function of what a layer puts out, :math:`h(A)`.
 
     What lies before the layer still runs in each pass, but on one small black image, and its result is thrown away: an
     eighth of each side, or the whole size where the network wants that.
@@ -67,15 +67,14 @@ def logit_after(
     Args:
         model: in evaluation mode.
         layer: the layer, which must cut the network: all that comes after depends on its output alone.
-        images: a few, (N, C, H, W), on which that is tried.
-        label: c, from 0 to K − 1.
+        images: (N, C, H, W), on which that is tried.
         chunk_size: rows in one pass; None goes by the activations' size.
 
     Returns:
-        The function, from (R, C, h, w) to (R,), and the layer's output for the images, (N, C, h, w).
+        The function, from (R, C, h, w) to (R, K); the layer's output for the images, (N, C, h, w); their logits (N, K).
 
     Raises:
-        ValueError: no such class, or a layer that does not cut the network.
+        ValueError: a layer that does not cut the network.
     """
     outputs, expected = [], []
     with torch.no_grad():
@@ -84,8 +83,6 @@ def logit_after(
                 expected.append(logits_of(model, images[index]))
             outputs.append(seen[layer])
         output, logits = torch.cat(outputs), torch.cat(expected)
-        label = label.item() if isinstance(label, Tensor) and label.numel() == 1 else label
-        expect_int("label", label, 0, logits.shape[1] - 1)
         black = torch.zeros_like(images[:1]) if images.any() else torch.ones_like(images[:1])  # another image
         rests = [_rest(model, layer, before, chunk_size) for before in (black[:, :, ::8, ::8], black)]
         rest = next((rest for rest in rests if _same(functools.partial(rest, output), logits)), None)
@@ -94,6 +91,26 @@ def logit_after(
             f"layer {layer!r} does not cut {type(model).__name__} in two: with another image before it, the same "
             "output gives other logits, or none; name a layer around which nothing flows, such as a whole block"
         )
+    return rest, output, logits
+
+
+def logit_after(
+    model: nn.Module, layer: str, images: Tensor, label: int, *, chunk_size: int | None = None
+) -> tuple[Head, Tensor]:
+    r"""The rest of a network to one logit, :math:`f(A)=h(A)_c`; otherwise as `logits_after`.
+
+    Args:
+        label: c, from 0 to K − 1.
+
+    Returns:
+        The function, from (R, C, h, w) to (R,), and the layer's output for the images, (N, C, h, w).
+
+    Raises:
+        ValueError: as `logits_after`, or no such class.
+    """
+    rest, output, logits = logits_after(model, layer, images, chunk_size=chunk_size)
+    label = label.item() if isinstance(label, Tensor) and label.numel() == 1 else label
+    expect_int("label", label, 0, logits.shape[1] - 1)
     return lambda rows: rest(rows)[:, label], output
 
 
