@@ -21,7 +21,7 @@ MODULES = {"nblib." + ".".join(path.relative_to(ROOT / "nblib").with_suffix("").
     "nblib." + ".".join(path.parent.relative_to(ROOT / "nblib").parts)
     for path in SOURCES if path.name == "__init__.py"}
 BY_PATH = {"nblib.models"}  # the room whose files are named: a network's own parts, and files of weights; but for these
-BEHIND = {f"nblib.models.{name}" for name in ("batch_norm", "building", "foreign", "normalisation")}
+BEHIND = {f"nblib.models.{name}" for name in ("batch_norm", "building", "foreign", "normalisation", "origin")}
 
 
 def tracked() -> list[str]:

@@ -6,16 +6,17 @@ A map of the room:
 - `images`: `Images`, the face that all sets have, whether they lie in memory or are read as they are sliced.
 - `drawn`: the generated `shapes`, and the outlines of which they are made (`geometry`).
 - `files`: sets that are read: the `photographs` that packages carry, the `real` ones, each as a list of `folders` of
-  pictures; `sources` says where they come from, and fetches and verifies them (`download`).
+  pictures; `sources` says where they come from, fetches them (`download`), verifies them, and makes keys of their
+  `contents`.
 """
 from nblib.data.drawn.shapes import BACKGROUND, BODY, DISTRACTOR, MARKING, PARTS, SHORTCUT, tag_codes
 from nblib.data.files.photographs import PHOTOGRAPHS, Photograph
-from nblib.data.files.sources import describe, fetch, verify
+from nblib.data.files.sources import describe, fetch, files_key, verify
 from nblib.data.images import Images, Rows
 from nblib.data.loading import load
 from nblib.data.request import data_root
 
 __all__ = [
-    "BACKGROUND", "BODY", "data_root", "describe", "DISTRACTOR", "fetch", "Images", "load", "MARKING", "PARTS",
-    "Photograph", "PHOTOGRAPHS", "Rows", "SHORTCUT", "tag_codes", "verify",
+    "BACKGROUND", "BODY", "data_root", "describe", "DISTRACTOR", "fetch", "files_key", "Images", "load", "MARKING",
+    "PARTS", "Photograph", "PHOTOGRAPHS", "Rows", "SHORTCUT", "tag_codes", "verify",
 ]

@@ -9,6 +9,7 @@ from nblib.checks import expect_int, unknown
 from nblib.data import data_root
 from nblib.models import b_cos, efficientnet, foreign, resnet, small_vit
 from nblib.models import weights as files
+from nblib.models.origin import published
 
 Maker = Callable[..., nn.Module]
 
@@ -74,8 +75,8 @@ def _published(name: str, model: nn.Module) -> tuple[dict[str, Tensor], Path]:
         return efficientnet.published(model)
     if name not in resnet.CIFAR_BLOCKS:
         raise ValueError(f"weights='default' was given, but no weights are published for {name!r}: give None or a path")
-    folder = data_root(None) / "cifar10_resnet"
-    found = sorted(folder.glob(f"{name}[-.]*"))
+    found = published(name)
     if not found:
+        folder = data_root(None) / "cifar10_resnet"
         raise RuntimeError(f"no published weights of {name}: put {name}*.th or {name}*.safetensors into {folder}")
     return files.read(found[0])[0], found[0]

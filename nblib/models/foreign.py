@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from nblib.checks import nearest
 from nblib.data import data_root
 from nblib.models.normalisation import IMAGENET, normalised
+from nblib.models.origin import published as published_files
+from nblib.models.origin import watched
 
 AUXILIARY = ("aux", "AuxLogits")  # prefixes of the extra classifiers that some networks have for training only
 
@@ -72,9 +74,9 @@ def timm(name: str, *, classes: int, size: int, published: bool) -> nn.Module:
         options["img_size"] = size
     if published and config is None:
         raise ValueError(f"weights='default' was given, but timm has no published weights of {name!r}")
-    by_hand = data_root(None) / "timm" / f"{name}.safetensors"
-    if published and by_hand.is_file():
-        options["pretrained_cfg_overlay"] = {"file": str(by_hand)}
+    if published:
+        for by_hand in published_files(f"timm:{name}"):
+            options["pretrained_cfg_overlay"] = {"file": str(by_hand)}
     try:
         model = library.create_model(name, pretrained=published, **options)
     except Exception as error:  # the network's, the disk's and the library's errors share no ancestor
@@ -82,7 +84,7 @@ def timm(name: str, *, classes: int, size: int, published: bool) -> nn.Module:
             raise ValueError(f"timm:{name} with {classes} classes and {size} pixels: {error}") from error
         raise RuntimeError(
             f"the published weights of timm:{name} could not be had: {error}. Fetch model.safetensors of "
-            f"{config.hf_hub_id or config.url} by hand and put it at {by_hand}"
+            f"{config.hf_hub_id or config.url} by hand and put it at {data_root(None) / 'timm' / f'{name}.safetensors'}"
         ) from error
     used = model.pretrained_cfg
     return normalised(model, used.get("mean", IMAGENET[0]), used.get("std", IMAGENET[1]))
@@ -91,18 +93,20 @@ def timm(name: str, *, classes: int, size: int, published: bool) -> nn.Module:
 def own(name: str, *, classes: int, size: int) -> nn.Module:
     """Return what the function "package.module:function" makes."""
     module_name, _, function_name = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the reader's file raises
-        raise ValueError(f"model {name!r}: the module {module_name!r} could not be imported: {error}") from error
-    functions = [key for key, value in vars(module).items() if callable(value)]
-    _expect_known(module_name, function_name, functions)
-    try:
-        model = getattr(module, function_name)(classes=classes, size=size)
-    except TypeError as error:
-        raise ValueError(f"model {name!r} is called as {function_name}(classes=..., size=...): {error}") from error
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model {name!r} returned a {type(model).__name__}, expected a torch.nn.Module")
+    with watched(module_name) as made:
+        try:
+            module = importlib.import_module(module_name)
+        except Exception as error:  # whatever the reader's file raises
+            raise ValueError(f"model {name!r}: the module {module_name!r} could not be imported: {error}") from error
+        functions = [key for key, value in vars(module).items() if callable(value)]
+        _expect_known(module_name, function_name, functions)
+        try:
+            model = getattr(module, function_name)(classes=classes, size=size)
+        except TypeError as error:
+            raise ValueError(f"model {name!r} is called as {function_name}(classes=..., size=...): {error}") from error
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"model {name!r} returned a {type(model).__name__}, expected a torch.nn.Module")
+        made.append(model)
     return model
 
 

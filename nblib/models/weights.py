@@ -17,12 +17,12 @@ BELOW = ("state_dict", "model_state_dict", "model")  # under which others' files
 def write(path: Path | str, tensors: dict[str, Tensor], /, **meta: object) -> None:
     """Write tensors and a description that JSON can hold to a safetensors file, whole or not at all."""
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    described = meta | {CONTENT: _content(copies)}
+    described = meta | {CONTENT: content_key(copies)}
     with store.atomic(path) as part:
         save_file(copies, part, metadata={META: json.dumps(described)})
 
 
-def _content(tensors: dict[str, Tensor]) -> str:
+def content_key(tensors: dict[str, Tensor]) -> str:
     """Return a key that changes with any bit of any tensor."""
     parts: list[object] = []
     for name, tensor in sorted(tensors.items()):
@@ -47,7 +47,7 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict]:
             with safe_open(path, framework="pt") as file:
                 meta = json.loads((file.metadata() or {}).get(META, "{}"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
-            if meta.pop(CONTENT, None) not in (None, _content(tensors)):
+            if meta.pop(CONTENT, None) not in (None, content_key(tensors)):
                 raise ValueError("its numbers are not those that were written")
             return tensors, meta
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -29,7 +29,11 @@ class ChapterFailed(parameters.WorkFailed):
 
 
 def page_key(chapter: str, values: Mapping[str, object]) -> str:
-    """Return the key of an executed page: all of `nblib`, the notebook, its parameters, its ledger and claims, and the pins."""
+    """Return the key of an executed page, made from all that it depends on.
+
+    That is all of `nblib`, the notebook, its parameters and the files that they name (data, weights, a reader's own
+    network), its ledger and claims, and the pins.
+    """
     name = parameters.lesson_of(chapter)
     patterns = [f"published/{name}.json", f"claims/{name}.yaml", f"results/{name}/*"]
     ledger = sorted(path for pattern in patterns for path in parameters.BOOK.glob(pattern))
@@ -42,7 +46,18 @@ def page_key(chapter: str, values: Mapping[str, object]) -> str:
         [str(path.relative_to(store.ROOT)) for path in ledger],
         *ledger,
         store.ROOT / "requirements.txt",
+        *_named(values),
     )
+
+
+def _named(values: Mapping[str, object]) -> list[object]:
+    """Return what the parameters name and `nblib` does not hold: data, weights, and a reader's own network."""
+    from nblib import data, models
+
+    model, weights = values["model"], values.get("weights")
+    parts = [data.files_key(values["dataset"])]
+    parts += models.published(model) if weights == "default" else [Path(weights)] if weights else []
+    return [*parts, *(models.made_of(model, parameters.network(values)) if ":" in model else [])]
 
 
 def kept(chapter: str, values: Mapping[str, object]) -> Path:

@@ -195,23 +195,27 @@ def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
 
 def _check_meaning(values: Mapping[str, object]) -> None:
     """Refuse a device, data set, model or layer that is not there; costs the import of torch and some seconds."""
-    from nblib import data, models
     from nblib.hooks import find
     from nblib.training import choose_device
 
     try:
         choose_device(values["device"])
-        images = data.load(values["dataset"], split="held_out", size=values.get("image_size"), limit=1)
-        weights = values.get("weights") or None
-        if weights == "default" and ":" in values["model"]:
-            weights = None  # those of other libraries may have to be fetched, which is work
-        model = models.build(
-            values["model"], classes=len(images.classes), size=images.images.shape[-1], weights=weights
-        )
+        model = network(values)
         if values.get("layer"):
             find(model, values["layer"])
     except (ValueError, KeyError, RuntimeError, OSError) as error:
         raise Refused(error.args[0] if isinstance(error, KeyError) else str(error)) from None
+
+
+def network(values: Mapping[str, object]) -> "torch.nn.Module":  # noqa: F821
+    """Return the network that parameters name, as a chapter would build it, but for published weights of libraries."""
+    from nblib import data, models
+
+    images = data.load(values["dataset"], split="held_out", size=values.get("image_size"), limit=1)
+    weights = values.get("weights") or None
+    if weights == "default" and ":" in values["model"]:
+        weights = None  # those of other libraries may have to be fetched, which is work
+    return models.build(values["model"], classes=len(images.classes), size=images.images.shape[-1], weights=weights)
 
 
 def profiles() -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nblib import store
 from nblib.checks import expect_one_of
 from nblib.data import Images
-from nblib.models import build
+from nblib.models import build, made_of, published
 from nblib.models import weights as files
 from nblib.training.circumstances import conditions, note_network
 from nblib.training.fitting import fit
@@ -24,8 +24,8 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
             weights: str | Path | None = None, seed: int = 0, **fit_options: object) -> nn.Module:
     """Return the network that `build` and `fit` give, which is trained once and then kept.
 
-    What was kept is found by the name, the data, the seed, the options and the source of models and training, a
-    reader's own file included; it lies in the folder "models" of the store. Whoever asks for it while another process
+    What was kept is found by the name, the data, the seed, the options and the source of models and training, with
+    whatever a reader's own function imports and reads; it lies in the folder "models" of the store. Whoever asks for it while another process
     trains it, waits. An interrupted training goes on where it was.
 
     Args:
@@ -44,7 +44,7 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
     shape = dict(classes=classes or len(data.classes), size=size or data[:1].images.shape[-1])
     model = build(name, weights=weights, seed=seed, **shape)
     start = Path(weights) if weights not in (None, "default") else weights
-    path = kept_at(name, model, data, shape, start, seed, options)
+    path = kept_at(name, model, data, shape, start, seed, options, *(published(name) if start == "default" else []))
 
     def train(checkpoint: Callable[[], Path]) -> Kept:
         losses = fit(model, data, seed=seed, checkpoint=checkpoint(), **fit_options)
@@ -118,7 +118,7 @@ def kept_at(name: str, model: nn.Module, data: Images, *said: object, kind: str 
         said: whatever else decides it, as in `nblib.store.key`: options, seeds, files of source.
         kind: a word for the file's name.
     """
-    key = store.key(name, data.key, len(data), *said, *_sources_of(name, model))
+    key = store.key(name, data.key, len(data), *said, *_sources_of(name, model), *made_of(name, model))
     words = [name.replace(":", "-").replace("/", "-"), *([kind] if kind else []), key]
     return store.folder("models") / f"{'-'.join(words)}.safetensors"
 

@@ -77,6 +77,29 @@ def test_an_interrupted_trained_goes_on_and_a_readers_file_is_part_of_the_key(st
     assert steps.since() == 12
 
 
+def test_a_file_that_a_readers_network_reads_is_part_of_the_key(steps, tmp_path, monkeypatch):
+    source = "import torch\nfrom tests.fixtures.training import Tiny\n\n\ndef make(classes, size):\n" \
+             f"    model = Tiny(classes)\n    model.scale = torch.load({str(tmp_path / 'w.pt')!r}, weights_only=True)\n" \
+             "    return model\n"
+    (tmp_path / "own_reader.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    ask = dict(epochs=1, batch_size=16, device="cpu")
+    for scale, made in [(1.0, 4), (1.0, 0), (2.0, 4), (1.0, 0)]:
+        torch.save(torch.tensor(scale), tmp_path / "w.pt")
+        training.trained("own_reader:make", bright(), **ask)
+        assert steps.since() == made
+
+
+def test_published_weights_are_part_of_the_key(steps, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBLIB_DATA", str(tmp_path))
+    ask = dict(epochs=1, batch_size=16, device="cpu", weights="default", classes=10, size=8)
+    for seed in (0, 1):
+        (tmp_path / "cifar10_resnet").mkdir(exist_ok=True)
+        training.save(build("resnet20", classes=10, size=8, seed=seed), tmp_path / "cifar10_resnet/resnet20.safetensors")
+        training.trained("resnet20", bright(), **ask)
+        assert steps.since() == 4
+
+
 def test_what_cannot_be_kept_is_refused():
     with pytest.raises(ValueError, match="after_step"):
         training.trained("small_resnet", bright(), epochs=1, after_step=print)

@@ -140,7 +140,7 @@ def _say_what_is_left_out(folder: Path, empty: list[str], classes: list[str]) ->
     if classes and (loose := _pictures(folder)):
         said.append(f"{len(loose)} pictures that lie in no class, such as {loose[0].name!r}")
     known = pictures.endings()
-    others = [name for name, _ in _files(folder, deep=bool(classes)) if Path(name).suffix.lower() not in known]
+    others = [name for name, _ in files_in(folder, deep=bool(classes)) if Path(name).suffix.lower() not in known]
     if others:
         said.append(f"{len(others)} files that are no pictures, such as {others[0]!r}")
     if said:
@@ -155,10 +155,10 @@ def _subfolders(folder: Path) -> list[Path]:
 def _pictures(folder: Path, *, deep: bool = False) -> list[Path]:
     """Return the pictures right in a folder, or with `deep` at any depth of it, by their paths."""
     known = pictures.endings()
-    return sorted(path for name, path in _files(folder, deep=deep) if Path(name).suffix.lower() in known)
+    return sorted(path for name, path in files_in(folder, deep=deep) if Path(name).suffix.lower() in known)
 
 
-def _files(folder: Path, *, deep: bool) -> Iterator[tuple[str, Path]]:
+def files_in(folder: Path, *, deep: bool) -> Iterator[tuple[str, Path]]:
     """Yield name and path of each file that is not hidden, nor in a hidden folder; follows links, but no loops."""
     seen = set()
     for place, folders, names in os.walk(folder, followlinks=True):

@@ -9,8 +9,9 @@ from torchvision import datasets
 
 from nblib import store
 from nblib.checks import expect_one_of
+from nblib.data.files.contents import digests
 from nblib.data.files.download import download, md5_of
-from nblib.data.files.folders import SPLITS, splits_in
+from nblib.data.files.folders import SPLITS, files_in, splits_in
 from nblib.data.files.pictures import read
 from nblib.data.loading import SETS
 from nblib.data.request import Request, data_root
@@ -81,6 +82,24 @@ def describe(data_dir: Path | str | None = None) -> list[tuple[str, str, str, st
         where = str(places[0] if places else root / source.folder) if source.folder else "made here"
         rows.append((name, source.what, source.images, where, bool(places) or not source.folder))
     return rows
+
+
+def files_key(name: str, data_dir: Path | str | None = None) -> str:
+    """Return a key that changes with any file of a set, or of the folder in "folder:PATH".
+
+    It is "" for a set that is made here or comes with a library, and the same for all sets that are not there.
+    """
+    if name.startswith("folder:"):
+        places = [Path(name.removeprefix("folder:")).expanduser()]
+    else:
+        root = data_root(data_dir)
+        places = _places(name, root) if _source(name).folder else []
+        places += [root / "segmentations"] if places and name == "cub200" else []
+    found = [(place, path) for place in places for path in sorted(path for _, path in files_in(place, deep=True))
+             if path.is_file()]
+    if not found:
+        return ""
+    return store.key([str(path.relative_to(place)) for place, path in found], digests([path for _, path in found]))
 
 
 def fetch(name: str, data_dir: Path | str | None = None) -> Path | None:

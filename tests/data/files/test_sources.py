@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nblib.data import describe, fetch, verify
+from nblib.data import describe, fetch, files_key, verify
 from nblib.data.files import sources
 from tests.fixtures.pictures import class_folders, pets, picture
 
@@ -147,3 +147,14 @@ def test_describe_says_what_is_there(tmp_path):
     present = {name: there for name, _, _, _, there in describe(tmp_path)}
     assert {name for name, there in present.items() if there} == {
         "shapes", "digits", "photographs", "cub200", "oxford_pets"}
+
+
+def test_the_key_of_a_sets_files_follows_them(tmp_path):
+    assert [files_key(name, tmp_path) for name in ("shapes", "photographs", "oxford_pets")] == [""] * 3
+    pets(tmp_path)
+    first = files_key("oxford_pets", tmp_path)
+    assert first == files_key("oxford_pets", tmp_path)
+    (tmp_path / "oxford-iiit-pet/annotations/test.txt").write_text("Bengal_2 1 1 1\n")
+    assert files_key("oxford_pets", tmp_path) not in ("", first)
+    class_folders(tmp_path / "mine", {"train": 1})
+    assert files_key(f"folder:{tmp_path / 'mine'}") != files_key(f"folder:{tmp_path / 'mine/train'}") != ""
