@@ -18,6 +18,7 @@ from nblib.engine.inputs import baseline_for, check_inputs, expect_finite, optio
 from nblib.engine.layers import (
     ACTIVATIONS,
     Head,
+    cut_layers,
     logit_after,
     logits_after,
     nonnegative_output,
@@ -39,8 +40,8 @@ from nblib.engine.rows import (
 )
 
 __all__ = [
-    "ACTIVATIONS", "as_given", "baseline_for", "check_inputs", "chunks", "expect_finite", "explained", "frozen", "Head",
-    "logit_after", "logits_after", "logits_of", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise",
-    "predicted", "quadrature_rule", "QUADRATURES", "refuse_repeated", "Room", "rows_at_once", "seeded",
-    "slope_if_affine", "weighted_gradient",
+    "ACTIVATIONS", "as_given", "baseline_for", "check_inputs", "chunks", "cut_layers", "expect_finite", "explained",
+    "frozen", "Head", "logit_after", "logits_after", "logits_of", "nonnegative_output", "options_of", "PIXELS",
+    "pools_first", "precise", "predicted", "quadrature_rule", "QUADRATURES", "refuse_repeated", "Room",
+    "rows_at_once", "seeded", "slope_if_affine", "weighted_gradient",
 ]

@@ -1,4 +1,5 @@
 """A network in two halves: up to a layer, and from that layer's output to a logit."""
+import contextlib
 import functools
 from collections.abc import Callable
 
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from nblib.checks import expect_int
 from nblib.engine.rows import Room, chunks, logits_of, rows_at_once
-from nblib.hooks import capture, edit
+from nblib.hooks import capture, edit, output_shapes
 
 ACTIVATIONS = Room(2**22, 2**26)  # in one pass of the second half: 16 MB in single precision on a CPU
 TOLERANCE = 1e-4  # relative: what two ways of computing a logit may differ by and still count as equal
@@ -92,6 +93,24 @@ def logits_after(
             "output gives other logits, or none; name a layer around which nothing flows, such as a whole block"
         )
     return rest, output, logits
+
+
+def cut_layers(model: nn.Module, images: Tensor) -> dict[str, torch.Size]:
+    """Return the layers with places, (N, C, h, w), that cut a network in two, in their order, with the shape (C, h, w).
+
+    Each is tried on the images, of which two are enough. A block and the last layer in it are both named.
+
+    Args:
+        model: in evaluation mode.
+        images: (N, C, H, W), varied.
+    """
+    found = {}
+    for layer, shape in output_shapes(model, images).items():
+        if layer and len(shape) == 4 and shape[0] == len(images):
+            with contextlib.suppress(ValueError, RuntimeError):
+                logits_after(model, layer, images)
+                found[layer] = shape[1:]
+    return found
 
 
 def logit_after(

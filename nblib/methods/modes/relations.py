@@ -2,12 +2,12 @@
 import torch
 from torch import Tensor
 
-from nblib.checks import expect_number
+from nblib.checks import expect_int, expect_number
 from nblib.engine import expect_finite, precise
 from nblib.targets import expect_labels
 
 
-def class_correlation(loadings: Tensor, labels: Tensor) -> Tensor:
+def class_correlation(loadings: Tensor, labels: Tensor, *, classes: int | None = None) -> Tensor:
     r"""Pearson correlation of each mode with "the image is of class c".
 
     .. math:: r_{kc}=\frac{\bar z_{k|c}-\bar z_k}{\sigma_k}\sqrt{\frac{q_c}{1-q_c}}
@@ -18,10 +18,11 @@ def class_correlation(loadings: Tensor, labels: Tensor) -> Tensor:
     Args:
         loadings: z, (N, M), finite; or any other values of images, such as channel sums.
         labels: (N,) whole numbers from 0 up: classes, or anything else that images can be sorted by.
+        classes: K; None is one more than the largest label.
 
     Returns:
-        (M, K) in [−1, 1], K one more than the largest label, in single precision or better. What does not vary on
-        these images, a mode or a class, has 0: it says nothing about the other.
+        (M, K) in [−1, 1], in single precision or better. What does not vary on these images, a mode or a class, has 0:
+        it says nothing about the other.
 
     Raises:
         ValueError: loadings that are not (N, M) or not finite, or labels that do not fit them.
@@ -35,7 +36,7 @@ def class_correlation(loadings: Tensor, labels: Tensor) -> Tensor:
     labels = torch.as_tensor(labels, device=loadings.device)
     if labels.shape != (count,):
         raise ValueError(f"labels {tuple(labels.shape)} were given, expected ({count},), one an image")
-    classes = int(labels.max()) + 1
+    classes = int(labels.max()) + 1 if classes is None else expect_int("classes", classes, 1)
     labels = expect_labels(labels, count, classes, loadings.device)
     centred = loadings.double() - loadings.double().mean(0)
     spread = centred.square().mean(0).sqrt()

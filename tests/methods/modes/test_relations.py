@@ -25,6 +25,9 @@ def test_the_ends_and_what_does_not_vary():
     assert r.shape == (3, 4) and r.dtype == torch.float32
     torch.testing.assert_close(r[:, 3], torch.tensor([1.0, -1.0, 0.0]))
     assert (r[:, 2] == 0).all() and (r[2] == 0).all()  # a class without images, a mode that is constant
+    assert torch.equal(class_correlation(loadings, labels, classes=6)[:, :4], r)
+    with pytest.raises(ValueError, match="label 3"):
+        class_correlation(loadings, labels, classes=3)
     assert (class_correlation(loadings, torch.zeros(6, dtype=torch.long)) == 0).all()
 
 
