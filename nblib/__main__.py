@@ -40,6 +40,9 @@ def arguments() -> argparse.ArgumentParser:
     results = commands.add_parser("results", help="show all recorded numbers of a chapter as one table")
     results.add_argument("name")
     results.add_argument("--csv", metavar="FILE", help="write the whole table, with the facts of each run, to a file")
+    results.add_argument("--verify", type=int, metavar="SEED",
+                         help="run the lab again with this recorded seed and say whether its numbers come out")
+    results.add_argument("--profile", help="with --verify: the profile that was recorded (default recorded)")
 
     data = commands.add_parser("data", help="list, fetch or verify data sets")
     data.add_argument("action", choices=["list", "fetch", "verify"])
@@ -61,6 +64,8 @@ def main() -> int:
         parser.error(f"data {given.action} needs the name of a data set; `data list` shows them")
     if given.command == "run" and given.dirty and not given.record:
         parser.error("--dirty goes with --record")
+    if given.command == "results" and (given.csv if given.verify is not None else given.profile):
+        parser.error("--profile goes with --verify, and --csv does not")
     if not store.IN_CHECKOUT and given.command in NEED_THE_BOOK:
         parser.error(f"{given.command} needs the book, and this is the library alone: call it in a checkout of Pathways; "
                      "here `data` and `doctor` work")

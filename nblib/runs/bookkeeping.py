@@ -79,7 +79,7 @@ def record(name: str, profile: str, executed: Path, *, dirty: bool = False) -> P
     made = notebook.metadata["nblib"]
     if not dirty:
         expect_clean(made["commit"])
-    numbers, told = _recorded(notebook, executed)
+    numbers, told = measured(notebook, executed)
     seed = made["parameters"]["seed"]
     key = key_of(made["parameters"], profile_parameters(name, profile))
     facts = {
@@ -121,7 +121,7 @@ def as_csv(numbers: Mapping[str, Number]) -> str:
     return text.getvalue()
 
 
-def _recorded(notebook: nbformat.NotebookNode, source: Path) -> tuple[dict[str, Number], dict]:
+def measured(notebook: nbformat.NotebookNode, source: Path) -> tuple[dict[str, Number], dict]:
     """Return the numbers that an executed notebook recorded, and what it told of where they came from."""
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
     tables = [output.metadata["nblib_record"] for output in outputs if "nblib_record" in output.get("metadata", {})]
@@ -149,6 +149,22 @@ def profile_parameters(name: str, profile: str) -> dict[str, object]:
     lab = parameters.lab_of(name)
     known = {item.name: item.default for item in parameters.declared(parameters.source(lab)).values()}
     return known | parameters.profile(profile, lab)
+
+
+def parameters_of(name: str, profile: str, seed: int) -> dict[str, object]:
+    """Return the parameters with which a seed of a profile was recorded last; those that it did not know are the profile's.
+
+    Raises:
+        Refused: a profile or seed that is not on record, with those that are.
+    """
+    runs = [run for run in ledger.runs(name) if not run.key]
+    own = [run for run in runs if (run.profile, run.seed) == (profile, seed)]
+    if not own:
+        there = {run.profile: sorted({other.seed for other in runs if other.profile == run.profile}) for run in runs}
+        said = "; ".join(f"{other} with the seeds {', '.join(map(str, seeds))}" for other, seeds in there.items())
+        raise Refused(f"{name} has no recorded run of the profile {profile!r} with the seed {seed}; on record are {said}")
+    now = profile_parameters(name, profile)
+    return now | {what: value for what, value in own[-1].facts["parameters"].items() if what in now}
 
 
 def key_of(given: Mapping[str, object], profile: Mapping[str, object]) -> str:

@@ -133,6 +133,17 @@ class Outcome:
     def __str__(self) -> str:
         return self.word
 
+    @property
+    def margin(self) -> float | None:
+        """Return how far the interval's nearer end lies from the threshold, in half widths of the interval.
+
+        A small one says that little would turn the verdict, perhaps another processor. None without a verdict or width.
+        """
+        if self.word == "not tested" or self.interval[0] == self.interval[1]:
+            return None
+        low, high = self.interval
+        return min(abs(end - self.claim.threshold) for end in self.interval) / ((high - low) / 2)
+
 
 def outcome(name: str, given: Claim, profile: str = "recorded") -> Outcome:
     """Return what the recorded runs of a profile make of a claim, or why it was not tested."""

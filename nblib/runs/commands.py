@@ -106,13 +106,15 @@ def _expect_writable(target: Path) -> None:
         raise Refused(f"{target} can't be written: {error.strerror}; name another file with -o") from None
 
 
-def _results(given: argparse.Namespace) -> None:
+def _results(given: argparse.Namespace) -> int | None:
     from nblib.runs import ledger
 
     name = parameters.lesson_of(given.name)
     if name not in ledger.names():
         raise Refused(f"nothing is recorded of {name!r}; of {', '.join(ledger.names()) or 'no lesson'} there is"
                       f"{nearest(name, ledger.names())}")
+    if given.verify is not None:
+        return _verify(name, given.profile or "recorded", given.verify)
     found = ledger.table(name)
     if given.csv:
         with store.atomic(given.csv) as part:
@@ -120,6 +122,29 @@ def _results(given: argparse.Namespace) -> None:
         print(f"{len(found)} numbers of {len(ledger.runs(name))} runs in {given.csv}")
     else:
         print(found[["profile", "seed", "key", *ledger.COLUMNS]].to_string(index=False))
+
+
+def _verify(name: str, profile: str, seed: int) -> int:
+    """Run a recorded seed of a lab again and say whether its numbers come out; the ledger stays as it is."""
+    import nbformat
+
+    from nblib.runs import bookkeeping, chapters, ledger
+
+    lab = parameters.lab_of(name)
+    values = parameters.check(lab, bookkeeping.parameters_of(name, profile, seed))
+    before = [facts for facts in ledger.facts(name, profile) if facts["seed"] == seed]
+    if isinstance(before[-1]["threads"], int):
+        os.environ.setdefault("OMP_NUM_THREADS", str(before[-1]["threads"]))  # what the caller chose holds
+    out = store.ROOT / "_build/runs" / f"{lab}-verify-seed{seed}.ipynb"
+    for _, result in chapters.apart([(lab, values, out)]):
+        if isinstance(result, chapters.ChapterFailed):
+            raise result
+    numbers, facts = bookkeeping.measured(nbformat.read(out, 4), out)
+    found = ledger.compared(name, profile, seed, numbers)
+    agree, lines = ledger.agreement(found, ledger.other_conditions(before, facts))
+    print(f"{lab}, profile {profile}, seed {seed}: {len(found)} numbers compared; {out}")
+    print("\n".join(lines))
+    return 0 if agree else 1
 
 
 def _data(given: argparse.Namespace) -> int:

@@ -12,13 +12,17 @@ import math
 import re
 import statistics
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nblib.runs import parameters
 
 COLUMNS = ["name", "value", "unit", "what"]
+CLOCKS = {"time"}  # first words of names whose numbers a clock gave; those with the unit "s" are such too
+LEAST_SPREAD = {"share": 0.01, "difference": 0.01, "%": 1.0}  # a point; of other units a hundredth of the value
+CONDITIONS = {"device": "on another device", "processor": "on another processor", "threads": "with other threads",
+              "versions": "with other versions"}
 STEM = re.compile(r"(?P<profile>.+)-seed(?P<seed>\d+)(?:-(?P<key>[0-9a-f]{8}))?(?:-r(?P<revision>\d+))?")
 
 
@@ -171,6 +175,66 @@ def interval(values: Iterable[float], *, unit: str = "") -> tuple[float, float] 
         return mean - half, mean + half
     middle, half = math.log(mean / (1 - mean)), half / (mean * (1 - mean))
     return float(expit(middle - half)), float(expit(middle + half))
+
+
+def compared(name: str, profile: str, seed: int, numbers: Mapping[str, Number]) -> dict[str, tuple[float, float, float]]:
+    """Return (recorded value, new value, how far they are apart) of each number that a seed and a new run of it hold.
+
+    The distance is in units of the spread: the standard deviation over the profile's recorded seeds, but no less than
+    one percentage point, or a hundredth of a value that is none. Clock readings are left out.
+    """
+    found = {}
+    for number, new in numbers.items():
+        values = series(name, number, profile)
+        if seed not in values or new.unit == "s" or number.partition("/")[0] in CLOCKS:
+            continue
+        spread = statistics.stdev(values.values()) if len(values) > 1 else 0.0
+        spread = max(spread, LEAST_SPREAD.get(new.unit, abs(values[seed]) / 100))
+        apart = abs(new.value - values[seed])
+        found[number] = values[seed], new.value, apart / spread if apart else 0.0
+    return found
+
+
+def other_conditions(recorded: Iterable[Mapping], now: Mapping) -> str:
+    """Say in words what is other in a new run's facts, or its networks' trainings, than in the recorded ones; "" if nothing."""
+
+    def seen(runs: Iterable[Mapping], fact: str) -> set[str]:
+        made = [*runs]
+        for run in runs:
+            made += [network["training"] for network in run["networks"]] if isinstance(run["networks"], list) else ["unknown"]
+        return {json.dumps(each[fact] if isinstance(each, Mapping) else each, sort_keys=True) for each in made}
+
+    words = []
+    for fact, said in CONDITIONS.items():
+        before = seen(recorded, fact)
+        if before != seen([now], fact):
+            words.append(said + " (which is not on record)" * any("unknown" in text for text in before))
+    return ", ".join(words)
+
+
+def agreement(found: Mapping[str, tuple[float, float, float]], elsewhere: str) -> tuple[bool, list[str]]:
+    """Say what a new run makes of a recorded one.
+
+    Under the same conditions every bit has to repeat. Under others a number may move by one spread over seeds: less
+    than what another seed moves it.
+
+    Args:
+        found: as from `compared`.
+        elsewhere: as from `other_conditions`.
+
+    Returns:
+        Whether the two agree, and in words how far; below that come the names that are furthest apart.
+    """
+    worst = sorted((name for name in found if found[name][2]), key=lambda name: -found[name][2])
+    if not worst:
+        return True, ["equal to the last bit" + f", {elsewhere}" * bool(elsewhere)]
+    largest = found[worst[0]][2]
+    agree = bool(elsewhere) and largest <= 1
+    said = f"equal within {largest:.2g} of the spread over seeds" if agree else f"different, by {largest:.2g} spreads over seeds"
+    lines = [f"{said}, {elsewhere or 'under the same conditions'}; {len(worst)} of {len(found)} numbers moved"]
+    told = (f"  {name}: {now!r}, on record {recorded!r}, {apart:.2g} spreads apart"
+            for name, (recorded, now, apart) in ((name, found[name]) for name in worst[:3 if agree else 10]))
+    return agree, [*lines, *told]
 
 
 def published(name: str) -> dict[str, dict]:

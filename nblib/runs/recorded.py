@@ -146,7 +146,8 @@ def claims_table(name: str, **which) -> Table:
     columns = [claims.outcomes(name, profile, **which) for profile in sets]
     rows = [[sentence(first.claim), f"{first.claim.paper}, {first.claim.place}", _printed(name, first.claim),
              *map(cell, (first, *others))] for first, *others in zip(*columns)]
-    says = "Each claim on the side of its threshold that the paper names: the verdict, the effect, its 95 % interval."
+    says = ("Each claim on the side of its threshold that the paper names: the verdict, the effect, its 95 % interval, and "
+            "the margin, from the threshold to the interval's nearer end in half widths.")
     return table(rows, ["claim", "place", "printed", *sets.values()], caption=f"{says} {captions(name, sets)}")
 
 
@@ -176,9 +177,15 @@ def sentence(claim: Claim) -> str:
     return f"Control: {claim.text}" if claim.control else claim.text
 
 
+def margin(outcome: Outcome) -> str:
+    """Return the margin of a verdict (`claims.Outcome.margin`) as text, with a comma before it; "" where there is none."""
+    value = outcome.margin
+    return "" if value is None else f", margin\u00a0{value:.{2 if value < 1 else 1 if value < 10 else 0}f}"
+
+
 def cell(outcome: Outcome) -> str:
-    """Return an outcome for a cell of a table: the verdict, and the effect or the reason."""
-    return f"{outcome.word}: {outcome.reason or effect(outcome)}"
+    """Return an outcome for a cell of a table: the verdict, and the effect with the verdict's margin, or the reason."""
+    return f"{outcome.word}: {outcome.reason or effect(outcome) + margin(outcome)}"
 
 
 def _printed(name: str, claim: Claim) -> str:

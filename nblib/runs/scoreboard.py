@@ -19,6 +19,9 @@ number and the side of a threshold on which it has to lie.
 - **undecided**: it holds the threshold. The effect may be there and be smaller than what seeds change.
 - **not tested**: the reason stands beside it. Fewer than three seeds is one.
 
+The *margin* goes from the threshold to the interval's nearer end, in half widths of the interval. Below 0.2 or so a
+verdict is a close one: rounding differs between processors and numbers of threads, and may turn it.
+
 The interval is Student's t over seeds, for shares on the logit scale. One rule gives all verdicts here, in the charts
 and in the text. Rows that begin with *Control* are ours: they ask a claim of the paper in a stricter way, and are not
 counted with the papers'.
@@ -99,10 +102,10 @@ def _place(outcome: Outcome) -> str:
 
 
 def _cell(outcome: Outcome) -> str:
-    """Return a verdict with the effect and the seeds that it rests on, or with the reason why there is none."""
+    """Return a verdict with its effect, margin and seeds, or with the reason why there is none."""
     if outcome.reason:
         return f"**{outcome.word}**: {outcome.reason}"
-    return f"**{outcome.word}** {recorded.effect(outcome)}, {len(outcome.values)}\u00a0seeds"
+    return f"**{outcome.word}** {recorded.effect(outcome)}{recorded.margin(outcome)}, {len(outcome.values)}\u00a0seeds"
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

@@ -41,8 +41,9 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         progress: bool = True) -> list[float]:
     """Train `model` in place; it ends in evaluation mode, on the device on which it was.
 
-    On a CPU the same seed gives the same weights, also if the training was interrupted and went on from its
-    checkpoint. With several devices each batch is split, gradients and the statistics of batch norms are averaged over
+    On a CPU the same seed gives the same weights to the last bit where the processor's features (AVX2, AVX-512), the
+    number of threads and the versions are the same (`circumstances.conditions`), also if the training was interrupted
+    and went on from its checkpoint; elsewhere rounding differs, and each step may enlarge the difference. With several devices each batch is split, gradients and the statistics of batch norms are averaged over
     all parts, and the result is that of one device up to rounding; only dropout differs. They run in processes of
     their own, in scripts and notebooks alike, so that your functions and classes have to be importable.
 
@@ -53,7 +54,8 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         batch_size: images a step over all devices, at most; an epoch's steps are of equal size, give or take one.
         lr: the highest learning rate.
         weight_decay: as in AdamW; not on biases and norms.
-        schedule: "one_cycle" (up for a quarter of the steps, then down a cosine), "cosine", or "constant".
+        schedule: "one_cycle" (up for a quarter of the steps, then down a cosine), "cosine", or "constant"; a
+            training of a single step has the highest rate.
         optimizer: "adamw", "sgd" with momentum 0.9, or "ranger" (`nblib.training.optimizers.Ranger`).
         loss: logits (N, K), labels (N,) -> the mean over the batch; cross entropy by default, for B-cos networks the
             binary one with uniform off-label targets.

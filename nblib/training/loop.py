@@ -98,9 +98,11 @@ def _epoch(fabric: "Fabric", model: nn.Module, optimizer: torch.optim.Optimizer,
     chances = torch.rand(count, 3, generator=generator)  # for augmentation: whether to mirror, moves in y and x
     total = torch.zeros((), device=fabric.device)
     model.train()
+    single = steps * options["epochs"] == 1  # has the highest rate: one_cycle's first is 0, and would train nothing
     for step, rows in enumerate(order.tensor_split(steps)):
+        share = 1.0 if single else SCHEDULE[options["schedule"]]((epoch + step / steps) / options["epochs"])
         for group in optimizer.param_groups:
-            group["lr"] = options["lr"] * SCHEDULE[options["schedule"]]((epoch + step / steps) / options["epochs"])
+            group["lr"] = options["lr"] * share
         mine = rows.tensor_split(world)[rank]
         images = AUGMENT[options["augment"]](read(mine), chances[mine].to(fabric.device))
         value = loss(model(images), labels[mine].to(fabric.device))

@@ -124,6 +124,16 @@ def test_the_verdict_is_where_the_interval_lies(values, direction, threshold, un
     assert claims.verdict(values, threshold=threshold, direction=direction, unit=unit) == word
 
 
+@pytest.mark.parametrize("word, interval, threshold, margin", [
+    ("supported", (0.2, 0.6), 0.1, 0.5), ("contradicted", (0.2, 0.6), 0.65, 0.25), ("undecided", (0.2, 0.6), 0.25, 0.25),
+    ("supported", (-0.2, -0.1), 0.0, 2.0), ("undecided", (0.2, 0.6), 0.4, 1.0), ("supported", (0.2, 0.2), 0.1, None),
+    ("not tested", None, 0.0, None),
+])
+def test_the_margin_goes_from_the_threshold_to_the_nearer_end_in_half_widths(word, interval, threshold, margin):
+    claim = claims.Claim("a", "f", "P2", "Figure 1", "A.", "a", None, "above", threshold, "")
+    assert claims.Outcome(claim, word, "", (), interval).margin == (margin and pytest.approx(margin))
+
+
 @pytest.mark.parametrize("values, direction, said", [
     ([1.0, 2.0, 3.0], "up", "direction 'up'"), ([1.0, float("nan"), 3.0], "above", "expected finite values"),
 ])

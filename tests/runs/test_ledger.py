@@ -120,6 +120,50 @@ def test_seeds_that_agree_have_an_interval_of_one_point(value):
     assert ledger.interval([value] * 3, unit="share") == (value, value)
 
 
+def numbers(**values):
+    return {name.replace("__", "/"): Number(value, "s" if name == "took" else "share", "") for name, value in values.items()}
+
+
+def test_a_new_run_is_compared_with_what_the_ledger_reads(book):
+    write(0, {"a": 0.1, "b": 0.5, "time/a": 3.0, "took": 3.0, "gone": 0.1})
+    write(1, {"a": 0.3, "b": 0.5})
+    write(0, {"a": 0.2}, revision=2)
+    write(0, {"a": 0.9}, key="0123abcd")
+    found = ledger.compared("lesson", "recorded", 0, numbers(a=0.25, b=0.505, time__a=9.0, took=9.0, new=1.0))
+    assert set(found) == {"a", "b"}, "clock readings, and what one of the runs lacks, are left out"
+    spread = 0.1 / math.sqrt(2)  # of 0.2, from the second revision, and 0.3
+    assert found["a"] == (0.2, 0.25, pytest.approx(0.05 / spread))
+    assert found["b"] == (0.5, 0.505, pytest.approx(0.5)), "seeds that agree have a spread of one point"
+
+
+NETWORK = {"file": "net", "training": {"device": "CPU", "processor": "AVX2", "threads": 1, "versions": {}}}
+
+
+@pytest.mark.parametrize("recorded, now, words", [
+    ({}, {}, ""), ({"networks": [NETWORK]}, {"networks": [NETWORK, NETWORK]}, ""),
+    ({}, {"processor": "AVX512"}, "on another processor"), ({}, {"threads": 2}, "with other threads"),
+    ({"networks": [NETWORK]}, {"networks": [{"file": "net", "training": NETWORK["training"] | {"threads": 2}}]},
+     "with other threads"),
+    ({"processor": "unknown"}, {}, "on another processor (which is not on record)"),
+    ({}, {"device": "GPU", "versions": {"torch": "3"}}, "on another device, with other versions"),
+])
+def test_what_is_other_between_two_runs_is_told(recorded, now, words):
+    assert ledger.other_conditions([FACTS | recorded], FACTS | now) == words
+
+
+@pytest.mark.parametrize("apart, elsewhere, agree, said", [
+    (0.0, "", True, "equal to the last bit"), (0.0, "with other threads", True, "equal to the last bit, with other threads"),
+    (0.3, "with other threads", True, "equal within 0.3 of the spread over seeds, with other threads; 1 of 2"),
+    (1.5, "with other threads", False, "different, by 1.5 spreads over seeds, with other threads"),
+    (1e-9, "", False, "different, by 1e-09 spreads over seeds, under the same conditions"),
+])
+def test_a_run_under_the_same_conditions_has_to_repeat_every_bit(apart, elsewhere, agree, said):
+    found = {"a": (0.1, 0.1, 0.0), "b": (0.5, 0.6, apart)}
+    verdict, (first, *worst) = ledger.agreement(found, elsewhere)
+    assert verdict == agree and first.startswith(said)
+    assert [line.split(":")[0].strip() for line in worst] == ["b"] * bool(apart)
+
+
 def test_what_was_moved_here_reads_as_it_was():
     """Two numbers of the first ledger, with what is known of where they came from."""
     assert ledger.series("saliency", "accuracy/B-cos", "pets")[3] == 0.75

@@ -138,8 +138,8 @@ def test_counts_leave_out_controls_and_findings_as_asked():
 def test_tables_of_claims_and_findings():
     table = recorded.claims_table("lesson")
     assert table.columns == ("claim", "place", "printed", "shapes", "CIFAR-10") and len(table.rows) == 6
-    assert table.rows[0] == ("A rises.", "P2, Figure 1", "+0.010", "supported: +0.060 [+0.035, +0.085]",
-                             "contradicted: −0.060 [−0.085, −0.035]")
+    assert table.rows[0] == ("A rises.", "P2, Figure 1", "+0.010", "supported: +0.060 [+0.035, +0.085], margin\u00a01.4",
+                             "contradicted: −0.060 [−0.085, −0.035], margin\u00a01.4")
     assert table.rows[1][0] == "Control: B rises." and table.rows[2][2] == "+0.050"
     assert table.rows[5][3:] == ("not tested: needs judges", "not tested: needs judges")
     assert "shapes (generated), 100 images, net, 3 seeds, CPU, commit abc1234." in table.caption

@@ -1,6 +1,7 @@
 """`run --record` and `results` on a small copy of the project."""
 import csv
 import json
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,8 @@ def test_only_record_writes_the_ledger_and_other_parameters_get_a_key(project, r
     code, out, error = project.call("run", "first", "--profile", "small", "-p", "rate", "0.3", "--record")
     assert code == 0 and "small-seed0-" in out, error
     assert len(files(project)) == len(before) + 2 and files(project).items() > before.items()
+    (key,) = {path.stem.split("-")[2] for path in map(Path, files(project).keys() - before.keys())}
+    assert len(key) == 8 and not set(key) - set("0123456789abcdef"), "a series of its own, whose seeds stand beside"
 
 
 def test_a_changed_tree_is_refused_before_any_work_unless_dirty(project, recorded):
@@ -81,7 +84,26 @@ def test_results_are_one_table(project, recorded, tmp_path):
     assert float(row["value"]) == 1 / 3 + 1 and row["commit"] == recorded and row["dataset"] == "digits"
 
 
+def test_a_recorded_seed_is_verified_by_running_it_again(project, recorded):
+    before, lab = files(project), project.folder / "book/first.ipynb"
+    words = ["results", "first", "--verify", "1", "--profile", "small"]
+    code, out, error = project.call(*words)
+    assert code == 0 and "2 numbers compared" in out and "\nequal to the last bit\n" in out, out + error
+    kept = lab.read_text()
+    try:
+        lab.write_text(kept.replace("1 / 3 + run.seed", "1 / 3 + run.seed + 1e-12 * run.rate"))
+        code, out, error = project.call(*words)
+        assert code == 1 and "different" in out and "under the same conditions; 1 of 2" in out, out + error
+        assert f"height/a: {1 / 3 + 1 + 1e-12 * 0.2!r}, on record {1 / 3 + 1!r}" in out, "with the recorded parameters"
+    finally:
+        lab.write_text(kept)
+    assert files(project) == before
+
+
 @pytest.mark.parametrize("words, expected", [
+    (["results", "first", "--verify", "9", "--profile", "small"], ["seed 9", "small with the seeds 0, 1"]),
+    (["results", "first", "--verify", "0"], ["no recorded run of the profile 'recorded'"]),
+    (["results", "first", "--profile", "small"], ["--profile goes with --verify"]),
     (["results", "frist"], ["nothing is recorded of 'frist'", "nearest: 'first'"]),
     (["results", "second"], ["nothing is recorded of 'second'"]),
     (["results", "first", "--csv", "book"], ["book"]),

@@ -65,6 +65,14 @@ def test_schedules(schedule, shares):
     assert rates == pytest.approx([0.02 * share for share in shares])
 
 
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+def test_a_training_of_a_single_step_trains(schedule):
+    model, constant = tiny(), tiny()
+    run(model, bright(10), epochs=1, batch_size=16, schedule=schedule)
+    run(constant, bright(10), epochs=1, batch_size=16, schedule="constant")
+    assert not equal(model, tiny()) and equal(model, constant)
+
+
 def test_one_step_is_the_formula_of_adamw():
     data, model = bright(10), nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
     slow = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
