@@ -3,7 +3,7 @@
 `building` makes a network by name: one of ours, which have a file each (`resnet`, `b_cos`, `small_vit`,
 `efficientnet`), or one of `foreign`, which asks torchvision, timm, or a reader's own function. `normalisation` puts the
 subtraction of means into the network, so that all take images in [0, 1]. `weights` reads and writes files of them;
-`origin` knows of which files a reader's own network is made, for keys;
+`origin` knows of which files a reader's own network is made, for keys, and in which line of them an error was raised;
 `batch_norm` holds the batch normalisation of several processes and that of B-cos networks. `vit` takes a vision
 transformer apart.
 
@@ -12,8 +12,8 @@ Who needs a network's own parts, or files of weights, names the file: `nblib.mod
 from nblib.models.batch_norm import together
 from nblib.models.building import OURS, build
 from nblib.models.normalisation import IMAGENET, normalised
-from nblib.models.origin import made_of, published
+from nblib.models.origin import made_of, place_of, published
 
 __all__ = [
-    "build", "IMAGENET", "made_of", "normalised", "OURS", "published", "together",
+    "build", "IMAGENET", "made_of", "normalised", "OURS", "place_of", "published", "together",
 ]

@@ -1,5 +1,6 @@
 """Networks of torchvision, of timm, and of the reader."""
 import importlib
+import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 from nblib.checks import nearest
 from nblib.data import data_root
 from nblib.models.normalisation import IMAGENET, normalised
+from nblib.models.origin import place_of, watched
 from nblib.models.origin import published as published_files
-from nblib.models.origin import watched
 
 AUXILIARY = ("aux", "AuxLogits")  # prefixes of the extra classifiers that some networks have for training only
 
@@ -97,13 +98,20 @@ def own(name: str, *, classes: int, size: int) -> nn.Module:
         try:
             module = importlib.import_module(module_name)
         except Exception as error:  # whatever the reader's file raises
-            raise ValueError(f"model {name!r}: the module {module_name!r} could not be imported: {error}") from error
+            raise ValueError(f"model {name!r}: {module_name!r} can't be imported{place_of(error)}") from error
         functions = [key for key, value in vars(module).items() if callable(value)]
         _expect_known(module_name, function_name, functions)
+        make = getattr(module, function_name)
         try:
-            model = getattr(module, function_name)(classes=classes, size=size)
+            inspect.signature(make).bind(classes=classes, size=size)
         except TypeError as error:
             raise ValueError(f"model {name!r} is called as {function_name}(classes=..., size=...): {error}") from error
+        except ValueError:
+            pass  # what is not written in Python may not tell how it is called
+        try:
+            model = make(classes=classes, size=size)
+        except Exception as error:  # whatever the reader's function raises
+            raise ValueError(f"model {name!r} fails{place_of(error)}") from error
         if not isinstance(model, nn.Module):
             raise ValueError(f"model {name!r} returned a {type(model).__name__}, expected a torch.nn.Module")
         made.append(model)

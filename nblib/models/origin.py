@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
+import traceback
 import weakref
 from collections.abc import Iterable, Iterator
 from importlib.machinery import ModuleSpec
@@ -47,6 +48,17 @@ def published(name: str) -> list[Path]:
         path = data_root(None) / "timm" / f"{name.removeprefix('timm:')}.safetensors"
         return [path] if path.is_file() else []
     return sorted((data_root(None) / "cifar10_resnet").glob(f"{name}[-.]*"))[:1]
+
+
+def place_of(error: BaseException) -> str:
+    """Return an error as words go on with it, " in FILE, line N: KIND: MESSAGE", with the reader's line that raised it."""
+    steps = [(step.filename, step.lineno) for step in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        steps.append((error.filename, error.lineno))
+    own = [(Path(file), line) for file, line in steps if Path(file).is_file() and _is_own(Path(file))]
+    where = f" in {own[-1][0].name}, line {own[-1][1]}" if own else ""
+    said = error.msg if isinstance(error, SyntaxError) else str(error)  # which would name the line once more
+    return f"{where}: {type(error).__name__}: {said}"
 
 
 @contextlib.contextmanager

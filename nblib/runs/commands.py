@@ -61,20 +61,36 @@ def _run(given: argparse.Namespace) -> None:
     _expect_writable(target)
     values = parameters.check(chapter, _with_absolute_paths(values))
 
-    from nblib.runs import bookkeeping, chapters
+    from nblib.runs import bookkeeping
 
     if given.record and not given.dirty:
         bookkeeping.expect_clean(bookkeeping.commit())
 
     for seed in range(given.seeds) if given.seeds else [values["seed"]]:
         out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
-        for _, result in chapters.apart([(chapter, values | {"seed": seed}, out.resolve())]):
-            if isinstance(result, chapters.ChapterFailed):
-                raise result
+        _finish(chapter, values | {"seed": seed}, out.resolve())
         print(out)
         if given.record:
             path = bookkeeping.record(parameters.lesson_of(chapter), given.profile, out, dirty=given.dirty)
             print(f"on record in {path.relative_to(store.ROOT)}")
+
+
+def _finish(chapter: str, values: Mapping[str, object], out: Path) -> None:
+    """Execute a chapter into `out`; an error of a cell becomes one sentence, its traceback lies in the failed notebook."""
+    import nbformat
+
+    from nblib.runs import chapters
+
+    failed = out.with_suffix(".failed.ipynb")
+    failed.unlink(missing_ok=True)  # of an earlier run
+    ((_, result),) = chapters.apart([(chapter, values, out)])
+    if not isinstance(result, chapters.ChapterFailed):
+        return
+    cells = nbformat.read(failed, 4).cells if failed.exists() else []
+    errors = [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    if not errors:
+        raise result
+    raise WorkFailed(f"{chapter}: {errors[0].ename}: {errors[0].evalue}; the traceback is in {failed}")
 
 
 def _with_absolute_paths(values: Mapping[str, object]) -> dict[str, object]:
@@ -128,7 +144,7 @@ def _verify(name: str, profile: str, seed: int) -> int:
     """Run a recorded seed of a lab again and say whether its numbers come out; the ledger stays as it is."""
     import nbformat
 
-    from nblib.runs import bookkeeping, chapters, ledger
+    from nblib.runs import bookkeeping, ledger
 
     lab = parameters.lab_of(name)
     values = parameters.check(lab, bookkeeping.parameters_of(name, profile, seed))
@@ -136,9 +152,7 @@ def _verify(name: str, profile: str, seed: int) -> int:
     if isinstance(before[-1]["threads"], int):
         os.environ.setdefault("OMP_NUM_THREADS", str(before[-1]["threads"]))  # what the caller chose holds
     out = store.ROOT / "_build/runs" / f"{lab}-verify-seed{seed}.ipynb"
-    for _, result in chapters.apart([(lab, values, out)]):
-        if isinstance(result, chapters.ChapterFailed):
-            raise result
+    _finish(lab, values, out)
     numbers, facts = bookkeeping.measured(nbformat.read(out, 4), out)
     found = ledger.compared(name, profile, seed, numbers)
     agree, lines = ledger.agreement(found, ledger.other_conditions(before, facts))

@@ -1,9 +1,10 @@
 """The parameters of a chapter: declared in its first code cell, read from there, and checked before any work."""
 import ast
+import importlib.util
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ BOOK = ROOT / "book"
 PROFILES = BOOK / "profiles"
 KINDS = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "list": (list,)}
 BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.I)
+DIGITS = r"\d+(?:_\d+)*"
+NUMBER = re.compile(rf"[+-]?({DIGITS}\.?({DIGITS})?|\.{DIGITS})(e[+-]?\d+)?", re.I)
 LINE = re.compile(r"^(?P<name>[a-z]\w*): (?P<kind>\w+) = (?P<default>[^#=]+?)  # (?P<help>[^#=]+)$")
 LIMITS = re.compile(r"\[(?P<inside>[^\[\]]+)\]$")
 
@@ -124,7 +126,7 @@ def _limits(inside: str) -> tuple[float | None, float | None, tuple[str, ...]]:
 def parsed(parameter: Parameter, text: str) -> object:
     """Return the value that a text means for this parameter, by the declared kind; a text that means none stays text.
 
-    Numbers are as people write them: `1e-3`, `010` is ten, and `2e3` is a whole number.
+    Numbers are as people write them: `1e-3`, `1_000`, `010` is ten, and `2e3` is a whole number.
     """
     if parameter.kind == "list":
         try:
@@ -143,7 +145,7 @@ def _meant(text: str, kind: str) -> object:
     if kind == "str" or not NUMBER.fullmatch(text.strip()):
         return text
     number = float(text)
-    if kind == "int" and re.fullmatch(r"[+-]?\d+", text.strip()):
+    if kind == "int" and re.fullmatch(rf"[+-]?{DIGITS}", text.strip()):
         return int(text)
     return int(number) if kind == "int" and "e" in text.lower() and number.is_integer() else number
 
@@ -189,22 +191,42 @@ def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
     for name, value in values.items():
         check_one(known[name], value)
     full = {name: parameter.default for name, parameter in known.items()} | values
-    _check_meaning(full)
+    _check_meaning(lesson_of(chapter), full)
     return full
 
 
-def _check_meaning(values: Mapping[str, object]) -> None:
-    """Refuse a device, data set, model or layer that is not there; costs the import of torch and some seconds."""
+def _check_meaning(lesson: str, values: Mapping[str, object]) -> None:
+    """Refuse a device, data set, model or layer that is not there or does not do; costs the import of torch and some seconds.
+
+    What can be known is tried here: the parameters, one image of the data set, the network on it, the lesson's own needs.
+    """
+    from nblib import data
     from nblib.hooks import find
+    from nblib.runs.needs import network as every
     from nblib.training import choose_device
 
     try:
-        choose_device(values["device"])
+        _expect_device(choose_device, values["device"])
+        images = data.load(values["dataset"], split="held_out", size=values.get("image_size"), limit=1)
+        if len(images.classes) < 2:
+            raise ValueError(f"dataset {values['dataset']!r} has one class, {images.classes[0]!r}; expected two or more: "
+                             "a folder for each class")
         model = network(values)
         if values.get("layer"):
             find(model, values["layer"])
+        every.expect(values, images, model)
+        if importlib.util.find_spec(f"nblib.runs.needs.{lesson}"):
+            importlib.import_module(f"nblib.runs.needs.{lesson}").expect(values, images, model)
     except (ValueError, KeyError, RuntimeError, OSError) as error:
         raise Refused(error.args[0] if isinstance(error, KeyError) else str(error)) from None
+
+
+def _expect_device(choose: Callable[[str], object], name: str) -> None:
+    """Refuse a device that is not here, with the parameter that names another."""
+    try:
+        choose(name)
+    except ValueError as error:
+        raise ValueError(f"{error}: -p device cpu computes here" if name.startswith(("cuda", "mps")) else error) from None
 
 
 def network(values: Mapping[str, object]) -> "torch.nn.Module":  # noqa: F821
@@ -213,7 +235,7 @@ def network(values: Mapping[str, object]) -> "torch.nn.Module":  # noqa: F821
 
     images = data.load(values["dataset"], split="held_out", size=values.get("image_size"), limit=1)
     weights = values.get("weights") or None
-    if weights == "default" and ":" in values["model"]:
+    if weights == "default" and values["model"].startswith(("torchvision:", "timm:")):
         weights = None  # those of other libraries may have to be fetched, which is work
     return models.build(values["model"], classes=len(images.classes), size=images.images.shape[-1], weights=weights)
 

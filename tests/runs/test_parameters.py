@@ -13,8 +13,8 @@ WORDS = Parameter("words", "list", ["red"], "colours", choices=("red", "green"))
 
 
 @pytest.mark.parametrize("parameter, text, value", [
-    (SEED, "3", 3), (SEED, "010", 10), (SEED, "1e3", 1000), (SEED, "+7", 7), (SEED, " 5 ", 5),
-    (RATE, "1e-3", 0.001), (RATE, "1E-3", 0.001), (RATE, ".5", 0.5), (RATE, "1", 1), (RATE, "0.01", 0.01),
+    (SEED, "3", 3), (SEED, "010", 10), (SEED, "1e3", 1000), (SEED, "+7", 7), (SEED, " 5 ", 5), (SEED, "1_000", 1000),
+    (RATE, "1e-3", 0.001), (RATE, "1E-3", 0.001), (RATE, ".5", 0.5), (RATE, "1", 1), (RATE, "0.01", 0.01), (RATE, "5e-4", 0.0005), (FREE, "1_000.5", 1000.5),
     (FLAG, "true", True), (FLAG, "False", False), (FLAG, "no", False), (FLAG, "on", True),
     (NAME, "010", "010"), (NAME, "true", "true"), (NAME, "null", "null"),
     (SOME, "[1, 010]", [1, 10]), (SOME, "[1e1]", [10]), (WORDS, "[red, green]", ["red", "green"]),
@@ -27,7 +27,7 @@ def test_a_text_means_what_people_write(parameter, text, value):
 
 @pytest.mark.parametrize("parameter, text, said", [
     (SEED, "many", "'many' was given"), (SEED, "1.5", "1.5 was given"), (SEED, "true", "'true' was given"),
-    (SEED, "-1", "-1 was given"), (SEED, "1_000", "'1_000' was given"), (SEED, "0x10", "'0x10' was given"),
+    (SEED, "-1", "-1 was given"), (SEED, "1__0", "'1__0' was given"), (SEED, "_1", "'_1' was given"), (SEED, "0x10", "'0x10' was given"),
     (SEED, "", "'' was given"), (SEED, "1:30", "'1:30' was given"), (SEED, "null", "'null' was given"),
     (RATE, "nan", "'nan' was given"), (RATE, "inf", "'inf' was given"), (FREE, "1e999", "inf was given"),
     (RATE, "2", "2.0 was given"), (RATE, "1,5", "'1,5' was given"),

@@ -14,7 +14,8 @@ training.trained("small_resnet", data.load("digits", limit=16), epochs=1, seed=r
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    made = Project(tmp_path_factory.mktemp("recording"), {"first": [TRAIN, RECORD], "second": ["print(1)"]})
+    made = Project(tmp_path_factory.mktemp("recording"), {"first": [TRAIN, RECORD], "second": ["print(1)"],
+                                                             "third": ["raise ValueError('too few, expected more')"]})
     (made.folder / "book/profiles/small/first.yaml").write_text("rate: 0.2\n")
     return made
 
@@ -82,6 +83,14 @@ def test_results_are_one_table(project, recorded, tmp_path):
     rows = list(csv.DictReader((tmp_path / "all.csv").open()))
     (row,) = [row for row in rows if (row["seed"], row["key"], row["name"]) == ("1", "", "height/a")]
     assert float(row["value"]) == 1 / 3 + 1 and row["commit"] == recorded and row["dataset"] == "digits"
+
+
+def test_an_error_of_a_cell_is_one_sentence_and_its_traceback_lies_in_the_failed_notebook(project):
+    code, out, error = project.call("run", "third", "-o", str(project.folder / "_build/out.ipynb"))
+    failed = project.folder / "_build/out.failed.ipynb"
+    assert code == 1 and out == ""
+    assert error.splitlines()[-1] == f"nblib: third: ValueError: too few, expected more; the traceback is in {failed}"
+    assert "Traceback" not in error and "Traceback" in failed.read_text()
 
 
 def test_a_recorded_seed_is_verified_by_running_it_again(project, recorded):
