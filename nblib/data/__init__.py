@@ -11,12 +11,12 @@ A map of the room:
 """
 from nblib.data.drawn.shapes import BACKGROUND, BODY, DISTRACTOR, MARKING, PARTS, SHORTCUT, tag_codes
 from nblib.data.files.photographs import PHOTOGRAPHS, Photograph
-from nblib.data.files.sources import describe, fetch, files_key, verify
+from nblib.data.files.sources import count_images, describe, fetch, files_key, verify
 from nblib.data.images import Images, Rows
 from nblib.data.loading import load
 from nblib.data.request import data_root
 
 __all__ = [
-    "BACKGROUND", "BODY", "data_root", "describe", "DISTRACTOR", "fetch", "files_key", "Images", "load", "MARKING",
-    "PARTS", "Photograph", "PHOTOGRAPHS", "Rows", "SHORTCUT", "tag_codes", "verify",
+    "BACKGROUND", "BODY", "count_images", "data_root", "describe", "DISTRACTOR", "fetch", "files_key", "Images", "load",
+    "MARKING", "PARTS", "Photograph", "PHOTOGRAPHS", "Rows", "SHORTCUT", "tag_codes", "verify",
 ]

@@ -152,7 +152,7 @@ def profile_parameters(name: str, profile: str) -> dict[str, object]:
 
 
 def parameters_of(name: str, profile: str, seed: int) -> dict[str, object]:
-    """Return the parameters with which a seed of a profile was recorded last; those that it did not know are the profile's.
+    """Return the parameters with which a seed of a profile was recorded last, the profile's where it knew them not.
 
     Raises:
         Refused: a profile or seed that is not on record, with those that are.
@@ -162,7 +162,7 @@ def parameters_of(name: str, profile: str, seed: int) -> dict[str, object]:
     if not own:
         there = {run.profile: sorted({other.seed for other in runs if other.profile == run.profile}) for run in runs}
         said = "; ".join(f"{other} with the seeds {', '.join(map(str, seeds))}" for other, seeds in there.items())
-        raise Refused(f"{name} has no recorded run of the profile {profile!r} with the seed {seed}; on record are {said}")
+        raise Refused(f"{name} has no recorded run of the profile {profile!r} with the seed {seed}; there are {said}")
     now = profile_parameters(name, profile)
     return now | {what: value for what, value in own[-1].facts["parameters"].items() if what in now}
 

@@ -76,7 +76,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _finish(chapter: str, values: Mapping[str, object], out: Path) -> None:
-    """Execute a chapter into `out`; an error of a cell becomes one sentence, its traceback lies in the failed notebook."""
+    """Execute a chapter into `out`; an error of a cell becomes one sentence, its traceback is in the failed notebook."""
     import nbformat
 
     from nblib.runs import chapters
@@ -174,7 +174,11 @@ def _data(given: argparse.Namespace) -> int:
             print(f"{given.name}: {where or 'nothing to fetch, it is generated or comes with a library'}")
             return 0
         problems = data.verify(given.name, given.data_dir)
+        here = {} if problems else data.count_images(given.name, given.data_dir)
     except (ValueError, KeyError, RuntimeError) as error:
         raise Refused(error.args[0] if isinstance(error, KeyError) else str(error)) from None
-    print("\n".join(problems) or f"{given.name}: complete")
+    published = next(images for name, _, images, _, _ in data.describe(given.data_dir) if name == given.name)
+    counts = " + ".join(f"{count:,} {split}" for split, count in here.items())
+    sound = f"every file can be read; here are {counts} images, published were {published}" if here else "it needs no files"
+    print("\n".join(problems) or f"{given.name}: {sound}")
     return 1 if problems else 0

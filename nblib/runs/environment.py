@@ -71,7 +71,7 @@ def set_up_lock():
 
 def install() -> None:
     """Install the pins with the uv that they name, the library itself, and the scripts of the pages."""
-    print("nblib: making .venv from requirements.txt (once; about 6 GB)", file=sys.stderr, flush=True)
+    print("nblib: making .venv from requirements.txt (once; it takes 8 GB of disk)", file=sys.stderr, flush=True)
     pins = ROOT / "requirements.txt"
     uv = next(line.split(";")[0].strip() for line in pins.read_text().splitlines() if line.startswith("uv=="))
     environ = os.environ | {"VIRTUAL_ENV": str(HOME)}

@@ -177,7 +177,8 @@ def interval(values: Iterable[float], *, unit: str = "") -> tuple[float, float] 
     return float(expit(middle - half)), float(expit(middle + half))
 
 
-def compared(name: str, profile: str, seed: int, numbers: Mapping[str, Number]) -> dict[str, tuple[float, float, float]]:
+def compared(name: str, profile: str, seed: int,
+             numbers: Mapping[str, Number]) -> dict[str, tuple[float, float, float]]:
     """Return (recorded value, new value, how far they are apart) of each number that a seed and a new run of it hold.
 
     The distance is in units of the spread: the standard deviation over the profile's recorded seeds, but no less than
@@ -196,20 +197,27 @@ def compared(name: str, profile: str, seed: int, numbers: Mapping[str, Number]) 
 
 
 def other_conditions(recorded: Iterable[Mapping], now: Mapping) -> str:
-    """Say in words what is other in a new run's facts, or its networks' trainings, than in the recorded ones; "" if nothing."""
+    """Say in words what is other in a new run's facts, or its networks' trainings, than in the recorded ones.
+
+    "" where nothing is. What is not on record is told as such: it may have been other.
+    """
 
     def seen(runs: Iterable[Mapping], fact: str) -> set[str]:
         made = [*runs]
         for run in runs:
-            made += [network["training"] for network in run["networks"]] if isinstance(run["networks"], list) else ["unknown"]
-        return {json.dumps(each[fact] if isinstance(each, Mapping) else each, sort_keys=True) for each in made}
+            networks = run["networks"] if isinstance(run["networks"], list) else [{"training": "unknown"}]
+            made += [network["training"] for network in networks]
+        facts = (each.get(fact, "unknown") if isinstance(each, Mapping) else each for each in made)
+        return {json.dumps(value, sort_keys=True) for value in facts}
 
-    words = []
+    words, missing = ["on a GPU, whose sums have no fixed order"] * (now["device"] != "CPU"), []
     for fact, said in CONDITIONS.items():
         before = seen(recorded, fact)
-        if before != seen([now], fact):
-            words.append(said + " (which is not on record)" * any("unknown" in text for text in before))
-    return ", ".join(words)
+        if any("unknown" in text for text in before):
+            missing.append(fact)
+        elif before != seen([now], fact):
+            words.append(said)
+    return ", ".join(words) + f"; not on record: {', '.join(missing)}" * bool(missing)
 
 
 def agreement(found: Mapping[str, tuple[float, float, float]], elsewhere: str) -> tuple[bool, list[str]]:
@@ -227,14 +235,20 @@ def agreement(found: Mapping[str, tuple[float, float, float]], elsewhere: str) -
     """
     worst = sorted((name for name in found if found[name][2]), key=lambda name: -found[name][2])
     if not worst:
-        return True, ["equal to the last bit" + f", {elsewhere}" * bool(elsewhere)]
+        return True, ["equal to the last bit" + _appended(elsewhere)]
     largest = found[worst[0]][2]
     agree = bool(elsewhere) and largest <= 1
-    said = f"equal within {largest:.2g} of the spread over seeds" if agree else f"different, by {largest:.2g} spreads over seeds"
-    lines = [f"{said}, {elsewhere or 'under the same conditions'}; {len(worst)} of {len(found)} numbers moved"]
+    said = f"equal within {largest:.2g} of the spread" if agree else f"different, by {largest:.2g} spreads"
+    where = _appended(elsewhere or "under the same conditions")
+    lines = [f"{said} over seeds{where}; {len(worst)} of {len(found)} numbers moved"]
     told = (f"  {name}: {now!r}, on record {recorded!r}, {apart:.2g} spreads apart"
             for name, (recorded, now, apart) in ((name, found[name]) for name in worst[:3 if agree else 10]))
     return agree, [*lines, *told]
+
+
+def _appended(words: str) -> str:
+    """Return words as they follow others."""
+    return words if words.startswith(";") else words and f", {words}"
 
 
 def published(name: str) -> dict[str, dict]:

@@ -196,9 +196,9 @@ def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _check_meaning(lesson: str, values: Mapping[str, object]) -> None:
-    """Refuse a device, data set, model or layer that is not there or does not do; costs the import of torch and some seconds.
+    """Refuse a device, data set, model or layer that is not there or does not do; costs the import of torch and seconds.
 
-    What can be known is tried here: the parameters, one image of the data set, the network on it, the lesson's own needs.
+    What can be known is tried here: one image of the data set, the network on it, and the lesson's own needs.
     """
     from nblib import data
     from nblib.hooks import find
@@ -230,7 +230,7 @@ def _expect_device(choose: Callable[[str], object], name: str) -> None:
 
 
 def network(values: Mapping[str, object]) -> "torch.nn.Module":  # noqa: F821
-    """Return the network that parameters name, as a chapter would build it, but for published weights of libraries."""
+    """Return the network that parameters name, as a chapter builds it, but for published weights of libraries."""
     from nblib import data, models
 
     images = data.load(values["dataset"], split="held_out", size=values.get("image_size"), limit=1)

@@ -146,8 +146,8 @@ def claims_table(name: str, **which) -> Table:
     columns = [claims.outcomes(name, profile, **which) for profile in sets]
     rows = [[sentence(first.claim), f"{first.claim.paper}, {first.claim.place}", _printed(name, first.claim),
              *map(cell, (first, *others))] for first, *others in zip(*columns)]
-    says = ("Each claim on the side of its threshold that the paper names: the verdict, the effect, its 95 % interval, and "
-            "the margin, from the threshold to the interval's nearer end in half widths.")
+    says = ("Each claim on the side of its threshold that the paper names: the verdict, the effect, its 95 % interval, "
+            "and the margin, from the threshold to the interval's nearer end in half widths.")
     return table(rows, ["claim", "place", "printed", *sets.values()], caption=f"{says} {captions(name, sets)}")
 
 

@@ -1,8 +1,10 @@
 """The commands that need no chapter, and the first steps of a fresh clone."""
+import re
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from nblib.runs import environment
 from nblib.store import ROOT
@@ -21,6 +23,25 @@ def test_doctor_says_that_the_default_run_works():
 def test_the_data_sets_are_listed():
     done = call("data", "list")
     assert done.returncode == 0 and "shapes" in done.stdout and "oxford_pets" in done.stdout
+
+
+def test_verifying_a_data_set_says_what_was_looked_at(tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / "imagenette2-160" / split / "n01440764").mkdir(parents=True)
+    done = call("data", "verify", "imagenette", "--data-dir", str(tmp_path))
+    assert done.returncode == 1 and "train: imagenette under" in done.stdout
+    for split in ("train", "val"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "imagenette2-160" / split / "n01440764/1.JPEG")
+    done = call("data", "verify", "imagenette", "--data-dir", str(tmp_path))
+    said = "imagenette: every file can be read; here are 1 train + 1 val images, published were 9,469 + 3,925\n"
+    assert done.returncode == 0 and done.stdout == said, done.stderr
+    done = call("data", "verify", "shapes")
+    assert done.returncode == 0 and done.stdout == "shapes: it needs no files\n"
+
+
+def test_one_figure_for_the_disk_is_told_everywhere():
+    texts = [(ROOT / name).read_text() for name in ("README.md", "book/running.md", "nblib/runs/environment.py")]
+    assert {figure for text in texts for figure in re.findall(r"(\d+) GB", text)} == {"8"}
 
 
 @pytest.mark.parametrize("words, expected", [

@@ -144,8 +144,11 @@ NETWORK = {"file": "net", "training": {"device": "CPU", "processor": "AVX2", "th
     ({}, {"processor": "AVX512"}, "on another processor"), ({}, {"threads": 2}, "with other threads"),
     ({"networks": [NETWORK]}, {"networks": [{"file": "net", "training": NETWORK["training"] | {"threads": 2}}]},
      "with other threads"),
-    ({"processor": "unknown"}, {}, "on another processor (which is not on record)"),
-    ({}, {"device": "GPU", "versions": {"torch": "3"}}, "on another device, with other versions"),
+    ({"processor": "unknown", "threads": "unknown (2)"}, {}, "; not on record: processor, threads"),
+    ({"networks": "unknown"}, {}, "; not on record: device, processor, threads, versions"),
+    ({"processor": "unknown"}, {"threads": 2}, "with other threads; not on record: processor"),
+    ({}, {"versions": {"torch": "3"}}, "with other versions"),
+    ({}, {"device": "H100"}, "on a GPU, whose sums have no fixed order, on another device"),
 ])
 def test_what_is_other_between_two_runs_is_told(recorded, now, words):
     assert ledger.other_conditions([FACTS | recorded], FACTS | now) == words

@@ -1,7 +1,12 @@
 """What a chapter needs is tried on one image, and refused in words, before a kernel starts."""
+import re
+import sys
+
 import pytest
+import torch
 from PIL import Image
 
+from nblib.models import build
 from nblib.runs import parameters
 from nblib.runs.parameters import Refused
 
@@ -148,3 +153,18 @@ def test_what_is_only_explained_need_not_be_trainable():
     parameters.check("saliency", {"model": "own_networks:frozen", "epochs": 0})
     parameters.check("neuron_paths", {"rerank": [192], "retained": [192]})
     parameters.check("concepts", {"layer": "layer1", "estimator": "sobol"})
+
+
+def test_the_pages_own_network_is_explained_as_it_was_trained(tmp_path, monkeypatch):
+    """The two pieces of mine.py on the page about running: a network, and the same with weights that were trained."""
+    page = (parameters.BOOK / "running.md").read_text()
+    pieces = re.findall(r"```python\n(# (?:added to )?mine\.py.*?)```", page, re.S)
+    (tmp_path / "mine.py").write_text("\n".join(pieces))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    first = build("mine:network", classes=9, size=32, seed=5)
+    torch.save(first.state_dict(), tmp_path / "mine.pt")
+    assert torch.equal(build("mine:trained", classes=9, size=32)[0].weight, first[0].weight)
+    parameters.check("saliency", {"model": "mine:trained", "epochs": 0})
+    assert len(pieces) == 2 and "-p model mine:trained -p epochs 0" in page
+    monkeypatch.delitem(sys.modules, "mine")

@@ -11,7 +11,7 @@ from nblib import store
 from nblib.checks import expect_one_of
 from nblib.data.files.contents import digests
 from nblib.data.files.download import download, md5_of
-from nblib.data.files.folders import SPLITS, files_in, splits_in
+from nblib.data.files.folders import SPLITS, Listing, files_in, splits_in
 from nblib.data.files.pictures import read
 from nblib.data.loading import SETS
 from nblib.data.request import Request, data_root
@@ -158,6 +158,8 @@ def _unpack(archives: list[Path], target: Path, inside: str) -> None:
 def verify(name: str, data_dir: Path | str | None = None) -> list[str]:
     """Check the files of a set: CIFAR-10's against their MD5, of the others that every image and mask can be read.
 
+    Each split of a set has to hold an image. A copy may hold fewer than its authors published: `count_images` tells.
+
     Args:
         name: one of the sets of `describe`.
         data_dir: the folder of the real sets; None as in `nblib.data.load`.
@@ -182,15 +184,39 @@ def verify(name: str, data_dir: Path | str | None = None) -> list[str]:
     problems = []
     for split in SPLITS:
         try:
-            listing = SETS[name](Request(name, split, None, None, 0, root, {}))
-        except ValueError:  # the set has no such split
+            listing = _listing(name, split, root)
+        except RuntimeError as error:
+            if not _places(name, root):
+                raise
+            problems.append(f"{split}: {str(error).partition(' `python3')[0]}")  # which would name this very command
             continue
-        for path in [*listing.pictures, *(listing.masks or [])]:
+        if listing and not listing.labels:
+            problems.append(f"{split}: {name} under {root} has no image in this split")
+        for path in [*listing.pictures, *(listing.masks or [])] if listing else ():
             try:
                 read(path)
             except RuntimeError as error:
                 problems.append(str(error))
     return problems
+
+
+def count_images(name: str, data_dir: Path | str | None = None) -> dict[str, int]:
+    """Return how many images of each split of a set lie here; nothing for a set that needs no files.
+
+    Arguments and errors: as in `verify`.
+    """
+    if not _source(name).folder:
+        return {}
+    found = {split: _listing(name, split, data_root(data_dir)) for split in SPLITS}
+    return {split: len(listing.labels) for split, listing in found.items() if listing}
+
+
+def _listing(name: str, split: str, root: Path) -> Listing | None:
+    """Return the images of a split before they are read, None where the set has no such split."""
+    try:
+        return SETS[name](Request(name, split, None, None, 0, root, {}))
+    except ValueError:
+        return None
 
 
 def _unreadable_photographs(root: Path) -> list[str]:

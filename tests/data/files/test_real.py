@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from nblib.data import load, verify
+from nblib.data import count_images, load, verify
 from tests.fixtures.pictures import class_folders, pets, picture
 
 
@@ -67,6 +67,23 @@ def test_imagenette_in_torchvisions_layout(tmp_path):
         load("imagenette", split="test", data_dir=tmp_path)
     with pytest.raises(ValueError, match="resolution '160' was given, .*nearest: '160px'"):
         load("imagenette", data_dir=tmp_path, resolution="160")
+
+
+def test_a_set_without_an_image_is_not_complete(tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / "imagenette2-160" / split / "n01440764").mkdir(parents=True)
+    problems = verify("imagenette", tmp_path)
+    assert [problem.split(":")[0] for problem in problems] == ["train", "val"] and "n01440764" in problems[0]
+    for split in ("train", "val"):
+        picture(tmp_path / "imagenette2-160" / split / "n01440764/1.JPEG")
+    assert verify("imagenette", tmp_path) == [] and count_images("digits") == {}
+    assert count_images("imagenette", tmp_path) == {"train": 1, "val": 1}
+    base = tmp_path / "CUB_200_2011"
+    base.mkdir()
+    for table in ("images", "image_class_labels", "train_test_split", "classes"):
+        (base / f"{table}.txt").write_text("")
+    problems = verify("cub200", tmp_path)
+    assert len(problems) == 2 and all("no image in this split" in problem for problem in problems)
 
 
 def test_pets_have_masks_with_and_without_the_outline(tmp_path):
