@@ -24,6 +24,14 @@ def expect_labels(labels: Tensor | int, count: int, classes: int, device: torch.
     return labels.long().expand(count)
 
 
+def expect_classes(logits: Tensor) -> Tensor:
+    """Return logits (N, K) of at least two classes; a single one, as a sigmoid's, is refused with advice."""
+    if logits.shape[1] < 2:
+        raise ValueError("one logit was given where classes are compared, expected two or more: wrap the network so "
+                         "that it gives (0, z) for a sigmoid's z, or explain z itself by target=class_logit(0)")
+    return logits
+
+
 def _of_class(values: Tensor, labels: Tensor | int) -> Tensor:
     """Return the value of each row's class, (N,), of values (N, K)."""
     return values.gather(1, expect_labels(labels, *values.shape, values.device).unsqueeze(1)).squeeze(1)
@@ -36,7 +44,7 @@ def class_logit(labels: Tensor | int) -> Target:
 
 def class_probability(labels: Tensor | int) -> Target:
     r"""Explain the softmax probability of a class, :math:`p_y=e^{z_y}/\sum_k e^{z_k}`. `labels` as in `class_logit`."""
-    return lambda logits: _of_class(logits.softmax(1), labels)
+    return lambda logits: _of_class(expect_classes(logits).softmax(1), labels)
 
 
 def max_logit() -> Target:
@@ -57,7 +65,7 @@ def top_k_sum(k: int) -> Target:
 
 def entropy() -> Target:
     r"""Explain the entropy of the softmax, :math:`-\sum_k p_k\log p_k`, in nats, 0 to :math:`\log K`."""
-    return lambda logits: -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
+    return lambda logits: -(expect_classes(logits).softmax(1) * logits.log_softmax(1)).sum(1)
 
 
 def contrast(first: Tensor | int | None = None, second: Tensor | int | None = None) -> Target:
@@ -71,7 +79,7 @@ def contrast(first: Tensor | int | None = None, second: Tensor | int | None = No
 
     def target(logits: Tensor) -> Tensor:
         if first is None:
-            top = logits.topk(2, dim=1).values
+            top = expect_classes(logits).topk(2, dim=1).values
             return top[:, 0] - top[:, 1]
         return class_logit(first)(logits) - class_logit(second)(logits)
 
@@ -120,6 +128,9 @@ def evaluate(target: Target, logits: Tensor, index: Tensor, count: int) -> Tenso
 
     Returns:
         (R,): the target of each row.
+
+    Raises:
+        ValueError: a target that returns something else, or values that are not finite.
     """
     rows = torch.arange(len(index), device=index.device)
     order = index.argsort(stable=True)
@@ -135,5 +146,11 @@ def evaluate(target: Target, logits: Tensor, index: Tensor, count: int) -> Tenso
         if not isinstance(scalars, Tensor) or scalars.shape != (count,):
             given = f"shape {tuple(scalars.shape)}" if isinstance(scalars, Tensor) else type(scalars).__name__
             raise ValueError(f"the target returned {given}, expected a tensor ({count},): one number an image")
+        if not scalars.is_floating_point():
+            raise ValueError(f"the target returned {scalars.dtype}, expected a floating type: numbers with a slope")
+        values = values.to(scalars.dtype)
         values = values.index_copy(0, mine, scalars[index[mine]])
+    if not values.isfinite().all():
+        wrong = index[~values.isfinite()].unique().tolist()
+        raise ValueError(f"the target is not finite (NaN or infinite) for images {wrong[:5]}, or on the way to them")
     return values

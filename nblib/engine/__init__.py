@@ -4,11 +4,14 @@ A map of the room, in the order in which a method uses it:
 
 - `inputs`: `check_inputs` refuses a model or images that cannot be explained, and is called once, first, by every
   public function; `baseline_for`, `options_of` and `seeded` check what else was given.
+- `trial`: the part of that check for which the network runs, once: are its rows independent of each other?
+- `parameters`: `refuse_reparametrised`, where weights themselves are asked for.
 - `rows`: `chunks` cuts the steps × N rows of a computation into passes that have room in memory, as `rows_at_once`
-  says; `logits_of` runs a pass; `explained` makes the scalar of a target; `weighted_gradient` is the loop over all
-  passes that every gradient method calls.
+  says; `logits_of` runs a pass; `explained` makes the scalar of a target, `slope_of` its gradient; `weighted_gradient`
+  is the loop over all passes that every gradient method calls.
 - `quadrature`: the points and weights of an integral.
-- `precision`: in which type totals are kept and given back, and weights without gradients.
+- `precision`: in which type totals are kept and given back, arithmetic without autocast, and weights without gradients.
+- `places`: which axis of a layer's output has its channels, for methods that look at its places.
 - `layers`: a network cut in two at a layer, for methods that begin in the middle (concepts, modes).
 
 A `Room` says how many values one pass takes. It was measured for each kind of computation: `PIXELS` for passes of whole
@@ -26,22 +29,27 @@ from nblib.engine.layers import (
     refuse_repeated,
     slope_if_affine,
 )
-from nblib.engine.precision import as_given, frozen, precise
+from nblib.engine.parameters import refuse_reparametrised
+from nblib.engine.places import channel_axis, channel_axis_of
+from nblib.engine.precision import as_given, exactly, frozen, precise
 from nblib.engine.quadrature import QUADRATURES, quadrature_rule
 from nblib.engine.rows import (
     PIXELS,
     Room,
     chunks,
+    expect_logits,
     explained,
     logits_of,
     predicted,
     rows_at_once,
+    slope_of,
     weighted_gradient,
 )
 
 __all__ = [
-    "ACTIVATIONS", "as_given", "baseline_for", "check_inputs", "chunks", "cut_layers", "expect_finite", "explained",
-    "frozen", "Head", "logit_after", "logits_after", "logits_of", "nonnegative_output", "options_of", "PIXELS",
-    "pools_first", "precise", "predicted", "quadrature_rule", "QUADRATURES", "refuse_repeated", "Room",
-    "rows_at_once", "seeded", "slope_if_affine", "weighted_gradient",
+    "ACTIVATIONS", "as_given", "baseline_for", "channel_axis", "channel_axis_of", "check_inputs", "chunks",
+    "cut_layers", "exactly", "expect_finite", "expect_logits", "explained", "frozen", "Head", "logit_after",
+    "logits_after", "logits_of", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
+    "quadrature_rule", "QUADRATURES", "refuse_repeated", "refuse_reparametrised", "Room", "rows_at_once", "seeded",
+    "slope_if_affine", "slope_of", "weighted_gradient",
 ]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_number, expect_one_of
+from nblib.engine.trial import refuse_untrue
 
 
 def options_of(method: str, function: Callable, given: dict[str, object]) -> dict[str, object]:
@@ -30,7 +31,11 @@ def expect_finite(what: str, values: Tensor) -> None:
 
 
 def check_inputs(model: nn.Module, images: Tensor) -> None:
-    """Refuse a model in training mode, and images that are not a finite, non-empty (N, C, H, W) fit for the model."""
+    """Refuse images that are not a finite, non-empty (N, C, H, W) fit for the model, a model in training mode, and one
+    whose logits cannot be trusted, which is tried once (`nblib.engine.trial`).
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
     training = next((name for name, module in model.named_modules() if module.training), None)
     if training is not None:
         where = f"its layer {training!r}" if training else type(model).__name__
@@ -49,6 +54,7 @@ def check_inputs(model: nn.Module, images: Tensor) -> None:
             f"images are {images.dtype} on {images.device}, the model is {weight.dtype} on {weight.device}: "
             "bring one to the other with .to(...)"
         )
+    refuse_untrue(model, images)
 
 
 def baseline_for(images: Tensor, baseline: float | str | Tensor) -> Tensor:

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int
-from nblib.engine.rows import Room, chunks, logits_of, rows_at_once
+from nblib.engine.places import channel_axis_of
+from nblib.engine.precision import precise
+from nblib.engine.rows import Room, chunks, logits_of, rows_at_once, slope_of
 from nblib.hooks import capture, edit, output_shapes
 
 ACTIVATIONS = Room(2**22, 2**26)  # in one pass of the second half: 16 MB in single precision on a CPU
@@ -31,11 +33,13 @@ def refuse_repeated(model: nn.Module, layer: str, image: Tensor) -> None:
 
 
 @torch.no_grad()
-def nonnegative_output(model: nn.Module, layer: str, rows: Tensor) -> Tensor:
+def nonnegative_output(model: nn.Module, layer: str, rows: Tensor, axis: int) -> Tensor:
     """Return a layer's output (R, C, h, w) for rows of pixels (R, ...); what comes after the layer does not run.
 
+    `axis` is the layer's channel axis, by `channel_axis_of`.
+
     Raises:
-        ValueError: a layer with another shape, or with values that are negative or not finite.
+        ValueError: a layer with values that are negative or not finite.
     """
 
     def stop(output: Tensor) -> Tensor:
@@ -46,15 +50,12 @@ def nonnegative_output(model: nn.Module, layer: str, rows: Tensor) -> Tensor:
             model(rows.clone())
     except _Reached as reached:
         output = reached.args[0]
-    if output.ndim != 4 or len(output) != len(rows):
-        tokens = "; tokens (N, T, D) have no places to pool over" if output.ndim == 3 else ""
-        raise ValueError(f"layer {layer!r} has shape {tuple(output.shape)}, expected (N, C, h, w){tokens}")
     if not (output >= 0).all() or not output.isfinite().all():
         raise ValueError(
             f"layer {layer!r} has values from {output.min().item():.3g} to {output.max().item():.3g}, expected finite "
             "ones, none below zero: name a layer after a ReLU"
         )
-    return output
+    return output.movedim(axis, 1)
 
 
 def logits_after(
@@ -73,9 +74,10 @@ def logits_after(
 
     Returns:
         The function, from (R, C, h, w) to (R, K); the layer's output for the images, (N, C, h, w); their logits (N, K).
+        Of a layer whose channels are last, they are moved to the first place here.
 
     Raises:
-        ValueError: a layer that does not cut the network.
+        ValueError: a layer that does not cut the network, or of whose axes nobody can tell which has the channels.
     """
     outputs, expected = [], []
     with torch.no_grad():
@@ -84,8 +86,10 @@ def logits_after(
                 expected.append(logits_of(model, images[index]))
             outputs.append(seen[layer])
         output, logits = torch.cat(outputs), torch.cat(expected)
+        axis = channel_axis_of(model, layer, images[:1]) if output.ndim == 4 else 1
+        output = output.movedim(axis, 1)
         black = torch.zeros_like(images[:1]) if images.any() else torch.ones_like(images[:1])  # another image
-        rests = [_rest(model, layer, before, chunk_size) for before in (black[:, :, ::8, ::8], black)]
+        rests = [_rest(model, layer, axis, before, chunk_size) for before in (black[:, :, ::8, ::8], black)]
         rest = next((rest for rest in rests if _same(functools.partial(rest, output), logits)), None)
     if rest is None:
         raise ValueError(
@@ -108,8 +112,7 @@ def cut_layers(model: nn.Module, images: Tensor) -> dict[str, torch.Size]:
     for layer, shape in output_shapes(model, images).items():
         if layer and len(shape) == 4 and shape[0] == len(images):
             with contextlib.suppress(ValueError, RuntimeError):
-                logits_after(model, layer, images)
-                found[layer] = shape[1:]
+                found[layer] = logits_after(model, layer, images)[1].shape[1:]
     return found
 
 
@@ -133,12 +136,15 @@ def logit_after(
     return lambda rows: rest(rows)[:, label], output
 
 
-def _rest(model: nn.Module, layer: str, black: Tensor, chunk_size: int | None) -> Callable[[Tensor], Tensor]:
+def _rest(
+    model: nn.Module, layer: str, axis: int, black: Tensor, chunk_size: int | None
+) -> Callable[[Tensor], Tensor]:
     """Return the network after a layer, from (R, C, h, w) to logits (R, K); before it goes a black image."""
 
     def piece(rows: Tensor) -> Tensor:
-        with edit(model, {layer: lambda _: rows.clone()}):  # a copy: the network may go on with an operation in place
-            return model(black.clone())
+        # a copy: the network may go on with an operation in place
+        with edit(model, {layer: lambda _: rows.movedim(1, axis).clone()}):
+            return precise(model(black.clone()))
 
     def rest(rows: Tensor) -> Tensor:
         size = rows_at_once(rows[0].numel(), rows.device, chunk_size, ACTIVATIONS)
@@ -184,7 +190,7 @@ def slope_if_affine(head: Head, activations: Tensor) -> Tensor | None:
     with torch.inference_mode(False), torch.enable_grad():
         at = activations[:1].clone().requires_grad_()
         value = head(at)
-        slope = torch.autograd.grad(value.sum(), at)[0][0]
+        slope = slope_of(value, at, "the layer")[0]
     with torch.no_grad():
         predicted = value.detach() + ((activations - at) * slope).sum((1, 2, 3))
         return slope if _same(lambda: predicted, head(activations)) else None

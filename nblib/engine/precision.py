@@ -16,6 +16,11 @@ def as_given(scores: Tensor, maps: Tensor) -> Tensor:
     return scores.to(maps.dtype if maps.is_floating_point() else torch.get_default_dtype())
 
 
+def exactly(tensor: Tensor) -> contextlib.AbstractContextManager:
+    """Let no autocast of the caller's shorten our own arithmetic with such tensors, in the block."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
 @contextlib.contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
     """Compute no gradients of weights in the block, which saves their memory; afterwards all is as it was.

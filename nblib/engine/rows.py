@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int
-from nblib.targets import Target, class_logit, evaluate
+from nblib.engine.precision import precise
+from nblib.targets import Target, class_logit, evaluate, expect_classes
 
 
 class Room(NamedTuple):
@@ -39,23 +40,37 @@ def chunks(
     All images of one step come before the next step. A piece has `chunk_size` rows; None takes as many as have room.
     """
     size = rows_at_once(images[0, 0].numel(), images.device, chunk_size, room)
-    for piece in torch.arange(steps * len(images), device=images.device).split(size):
+    for first in range(0, steps * len(images), size):
+        piece = torch.arange(first, min(first + size, steps * len(images)), device=images.device)
         yield piece // len(images), piece % len(images)
 
 
+def expect_logits(model: nn.Module, output: object, count: int) -> Tensor:
+    """Return what a model gave for `count` rows if it is logits (count, K); otherwise raise a ValueError."""
+    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != count or not output.numel():
+        given = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"{type(model).__name__} returned {given}, expected logits ({count}, K): wrap it in a module "
+                         "whose forward gives them")
+    if not output.is_floating_point():
+        raise ValueError(f"{type(model).__name__} returned {output.dtype}, expected logits of a floating type")
+    return output
+
+
 def logits_of(model: nn.Module, rows: Tensor) -> Tensor:
-    """Return the model's logits (R, K) for rows (R, C, H, W), or say that it gave something else."""
-    logits = model(rows.clone())  # a copy: the network may begin with an operation in place
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(rows):
-        given = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"{type(model).__name__} returned {given}, expected logits ({len(rows)}, K)")
-    return logits
+    """Return the model's logits (R, K) for rows (R, C, H, W), in single precision at least.
+
+    Raises:
+        ValueError: a model that gives something else.
+    """
+    output = model(rows.clone())  # a copy: the network may begin with an operation in place
+    return precise(expect_logits(model, output, len(rows)))
 
 
 def predicted(model: nn.Module, images: Tensor, *, chunk_size: int | None = None) -> Tensor:
     """Return the class that the model predicts for each image, (N,) whole numbers."""
     with torch.no_grad():
-        return torch.cat([logits_of(model, images[i]).argmax(1) for _, i in chunks(images, 1, chunk_size)])
+        return torch.cat([
+            expect_classes(logits_of(model, images[i])).argmax(1) for _, i in chunks(images, 1, chunk_size)])
 
 
 def explained(
@@ -77,6 +92,27 @@ def explained(
     return lambda logits, index: evaluate(target, logits, index, len(images))
 
 
+def slope_of(scalars: Tensor, layer: Tensor, name: str = "the image") -> Tensor:
+    """Return the gradient of the scalars' sum with respect to a tensor that they were computed from.
+
+    Raises:
+        ValueError: a target, or a network, through which no gradient passes back to it.
+    """
+    slope = None
+    if scalars.requires_grad and layer.requires_grad:
+        try:
+            slope = torch.autograd.grad(scalars.sum(), layer, allow_unused=True)[0]
+        except RuntimeError as error:
+            if "use_reentrant" not in str(error):
+                raise
+            raise ValueError("parts of the network run within torch.utils.checkpoint(..., use_reentrant=True), where "
+                             "no gradient can be asked for: switch checkpointing off, or use_reentrant") from error
+    if slope is None:
+        raise ValueError(f"the target has no gradient with respect to {name}: either it does not depend on it, or the "
+                         "target or the network computes without a graph (no_grad, detach, argmax, numbers)")
+    return slope
+
+
 def weighted_gradient(
     model: nn.Module,
     images: Tensor,
@@ -89,16 +125,15 @@ def weighted_gradient(
     r"""Return :math:`\sum_s w_s\odot\nabla f(x_s)` for each image, (N, C, H, W): the engine of all gradient methods.
 
     `points(step, image)` gives, for (R,) steps and (R,) images' numbers, the rows :math:`x_s`, (R, C, H, W), and their
-    weights, broadcastable to them. Only the gradient with respect to the rows is computed. Model and images are those
-    that `check_inputs` has let pass.
+    weights, broadcastable to them. Only the gradient with respect to the rows is computed. The sum is in single
+    precision at least. Model and images are those that `check_inputs` has let pass.
     """
     value = explained(model, images, target, chunk_size)
     with torch.inference_mode(False), torch.enable_grad():
-        total = torch.zeros(images.shape, dtype=images.dtype, device=images.device)
+        total = torch.zeros_like(precise(images[:0])).new_zeros(images.shape)
         for step, image in chunks(images, steps, chunk_size):
             rows, weights = points(step, image)
-            rows = rows.detach().requires_grad_()
+            rows = rows.detach().to(images.dtype).requires_grad_()
             scalars = value(logits_of(model, rows), image)
-            gradient = torch.autograd.grad(scalars.sum(), rows)[0]
-            total.index_add_(0, image, (weights * gradient).detach())
+            total.index_add_(0, image, (weights * precise(slope_of(scalars, rows))).detach())
     return total

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_number, expect_one_of
-from nblib.engine import check_inputs, chunks, expect_finite, logits_of, seeded
+from nblib.engine import as_given, check_inputs, chunks, expect_finite, logits_of, precise, seeded
 from nblib.metrics.imputation import fill_in, noise_field
-from nblib.targets import class_logit, class_probability, expect_labels
+from nblib.targets import class_logit, class_probability, expect_classes, expect_labels
 
 ORDERS = {"morf": 1, "lerf": -1, "random": 0}  # the factor by which a map is ranked
 VALUES = {
-    "correct": lambda logits, labels: (logits.argmax(1) == labels).to(logits),
+    "correct": lambda logits, labels: (expect_classes(logits).argmax(1) == labels).to(logits),
     "probability": lambda logits, labels: class_probability(labels)(logits),
     "logit": lambda logits, labels: class_logit(labels)(logits),
 }
@@ -115,7 +115,7 @@ def road(
         chunk_size: rows imputed and sent forward at once; None goes by the images' size. Results do not depend on it.
 
     Returns:
-        (N, P + 1): the untouched images first, then each percentage.
+        (N, P + 1), in single precision at least: the untouched images first, then each percentage.
 
     Raises:
         ValueError: an unknown order or value; a model in training mode; images, labels or maps that do not fit each
@@ -131,13 +131,13 @@ def road(
         raise ValueError(f"maps {tuple(maps.shape)} were given, expected {(len(images), *images.shape[2:])}")
     ranks = removal_ranks(maps.to(images.device), order=order, seed=seed).int()
     counts = torch.tensor([0, *_counts(percentages, maps[0].numel())], device=images.device)
-    curve, field = images.new_empty(len(images), len(counts)), noise_field(images, seed)
+    curve, field = precise(images[:0]).new_empty(len(images), len(counts)), noise_field(images, seed)
     with torch.no_grad():
         labels = expect_labels(labels, len(images), logits_of(model, images[:1]).shape[1], images.device)
         for step, image in chunks(images, len(counts), chunk_size):
             keep = ranks[image] >= counts[step].view(-1, 1, 1)
             rows = fill_in(images[image], keep, noise, field)
-            curve[image, step] = answer(logits_of(model, rows), labels[image])
+            curve[image, step] = answer(logits_of(model, rows), labels[image]).to(curve)
     return curve
 
 
@@ -164,5 +164,6 @@ def aopc(curve: Tensor, *, reference: str = "untouched") -> Tensor:
     expect_one_of("reference", reference, REFERENCES)
     if curve.ndim < 1 or curve.shape[-1] < 2:
         raise ValueError(f"a curve {tuple(curve.shape)} was given, expected (..., P + 1) with at least one removal")
-    first = curve[..., 0 if reference == "untouched" else 1, None]
-    return (first - curve[..., 1:]).sum(-1) / curve.shape[-1]
+    values = precise(curve)
+    first = values[..., 0 if reference == "untouched" else 1, None]
+    return as_given((first - values[..., 1:]).sum(-1) / curve.shape[-1], curve)

@@ -3,6 +3,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nblib.engine import as_given, exactly, precise
+
 
 def absolute(maps: Tensor) -> Tensor:
     r"""The magnitude, :math:`|S|`: how much a pixel matters, for the target or against it. Any shape."""
@@ -62,5 +64,5 @@ def to_patches(maps: Tensor, patch: int) -> Tensor:
     if maps.ndim != 3 or patch < 1 or maps.shape[1] % patch or maps.shape[2] % patch:
         given = f"maps of shape {tuple(maps.shape)} and patch={patch}"
         raise ValueError(f"{given} were given, expected (N, H, W) and a whole number that divides H and W")
-    values = maps if maps.is_floating_point() else maps.float()
-    return functional.avg_pool2d(values.unsqueeze(1), patch).squeeze(1)
+    with exactly(maps):
+        return as_given(functional.avg_pool2d(precise(maps).unsqueeze(1), patch).squeeze(1), maps)

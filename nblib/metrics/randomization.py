@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nblib.checks import expect_int
+from nblib.engine import refuse_reparametrised
 
 
 def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True) -> Iterator[tuple[str, nn.Module]]:
@@ -19,20 +20,27 @@ def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True)
     Yields:
         (layer, copy) for each module that has parameters of its own, last defined first; parameters of the model itself
         go under "". A module with `reset_parameters` is reset by it, which returns batch normalisation to its first
-        state, running statistics included; parameters of others are drawn from a normal distribution of their mean and
-        SD.
+        state, running statistics included. Parameters of others, and those that it leaves as they were, are drawn from
+        a normal distribution of their mean and SD.
+
+    Raises:
+        ValueError: a model in which weights are made from others in each pass, as by spectral_norm, weight_norm or
+            torch.nn.utils.prune: randomising those would not randomise them.
 
     Source: Adebayo et al. (2018), the tests by cascading and by independent randomisation. They go by block, we by
     module.
     """
     expect_int("seed", seed, 0)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+    refuse_reparametrised(model, "new values would not reach it as they are")
     layers = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
     current = copy.deepcopy(model)
     for number, layer in enumerate(reversed(layers)):
         if not cascading:
             current = copy.deepcopy(model)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed * len(layers) + number)
+            torch.default_generator.manual_seed(seed * len(layers) + number)  # leaves the GPUs' generators alone
             _initialise(current.get_submodule(layer))
         yield layer, copy.deepcopy(current)
 
@@ -59,10 +67,13 @@ def randomized_stages(model: nn.Module, *, count: int = 6, seed: int = 0) -> lis
 def _initialise(module: nn.Module) -> None:
     """Give a module's own parameters new random values, drawn on the CPU."""
     device = next(module.parameters(recurse=False)).device
+    left = list(module.parameters(recurse=False))
     if hasattr(module, "reset_parameters"):
+        before = [parameter.clone() for parameter in left]
         module.to("cpu").reset_parameters()
         module.to(device)
-        return
-    for parameter in module.parameters(recurse=False):
+        left = [now for old, now in zip(before, module.parameters(recurse=False), strict=True)
+                if torch.equal(old, now) and (now != now.flatten()[:1]).any()]  # equal values may be the first state
+    for parameter in left:
         noise = torch.randn(parameter.shape).to(parameter)
         parameter.copy_(parameter.mean() + noise * parameter.std(correction=0))

@@ -1,6 +1,8 @@
 """Networks of torchvision, of timm, and of the reader."""
-import importlib
+import importlib.machinery
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -94,6 +96,7 @@ def timm(name: str, *, classes: int, size: int, published: bool) -> nn.Module:
 def own(name: str, *, classes: int, size: int) -> nn.Module:
     """Return what the function "package.module:function" makes."""
     module_name, _, function_name = name.partition(":")
+    _refuse_namesake(name, module_name.partition(".")[0])
     with watched(module_name) as made:
         try:
             module = importlib.import_module(module_name)
@@ -116,6 +119,15 @@ def own(name: str, *, classes: int, size: int) -> nn.Module:
             raise ValueError(f"model {name!r} returned a {type(model).__name__}, expected a torch.nn.Module")
         made.append(model)
     return model
+
+
+def _refuse_namesake(name: str, package: str) -> None:
+    """Refuse a module whose name was taken, in this process, by one of another folder: Python would give that one."""
+    taken = getattr(getattr(sys.modules.get(package), "__spec__", None), "origin", None)
+    found = getattr(importlib.machinery.PathFinder.find_spec(package), "origin", None) if package else None
+    if taken and found and os.path.realpath(taken) != os.path.realpath(found):
+        raise ValueError(f"model {name!r}: a module {package!r} was imported from {taken} before, and {found} is what "
+                         "the name finds now: rename one of them, or begin in a new process")
 
 
 def _expect_known(library: str, name: str, names: Iterable[str]) -> None:

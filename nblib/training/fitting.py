@@ -1,7 +1,8 @@
 """Training, measuring, saving and loading a classifier: what is checked before the loop begins."""
+import contextlib
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_number, expect_one_of, quoted
 from nblib.data import Images
+from nblib.engine import check_inputs, logits_of
 from nblib.models import weights as files
 from nblib.models.b_cos import is_b_cos, uniform_off_label_loss
-from nblib.targets import expect_labels
+from nblib.targets import expect_classes, expect_labels
 from nblib.training import loop, processes
 
 PRECISION = ("32-true", "bf16-mixed", "16-mixed")
@@ -72,10 +74,12 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         The mean loss of each epoch.
 
     Raises:
-        ValueError: an empty data set, or one that is only to look at; labels that the model lacks, an option out of
-            range, or a checkpoint that is truncated or another run's; before any work.
+        ValueError: an empty data set, or one that is only to look at; a model without logits (N, K), K ≥ 2, or without
+            weights that can learn; labels that the model lacks, an option out of range, or a checkpoint that is
+            truncated or another run's; before any work.
         RuntimeError: a loss that is not finite, with the epoch and step.
     """
+    _check_learns(model)
     chosen = choose_device(device)
     options = dict(
         epochs=expect_int("epochs", epochs, 1), batch_size=expect_int("batch_size", batch_size, 1),
@@ -89,7 +93,9 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
     work = dict(model=model, data=data, options=options, loss=loss, after_step=after_step, precision=precision,
                 progress=progress, device=chosen, devices=devices)
     home = _device_of(model)
-    expect_labels(data.labels, len(data), predict(model, data[:1].images).shape[1])
+    with _evaluating(model), torch.no_grad():
+        logits = logits_of(model, data[:1].images.to(home))
+    expect_labels(data.labels, len(data), expect_classes(logits).shape[1])
     try:
         if devices == 1:
             return loop.train(checkpoint=checkpoint, **work)
@@ -99,6 +105,27 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
             return loop.resume(path, model, None, loop.run_of(data, options))
     finally:
         model.to(home).eval()
+
+
+def _check_learns(model: nn.Module) -> None:
+    """Refuse what is no network, and a network that cannot learn."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"{type(model).__name__} has no weights that can learn: all are frozen, or there are none; "
+                         "call model.requires_grad_(True), or for one part of it alone")
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode for the block; afterwards each module is in the mode in which it was."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def _check_parts(data: Images, batch_size: int, devices: int, device: torch.device) -> None:
@@ -124,35 +151,36 @@ def _device_of(model: nn.Module) -> torch.device:
 def predict(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> Tensor:
     """Return the logits (N, K) of images (N, 3, H, W), in evaluation mode, without gradients, on the images' device.
 
+    They are in single precision at least.
+
     Raises:
-        ValueError: no images, images of another shape, or batch_size below 1.
+        ValueError: what the methods refuse: no images, images of another shape or type, a model without logits (N, K),
+            or whose rows depend on each other; or batch_size below 1.
     """
-    if images.ndim != 4 or not len(images):
-        raise ValueError(f"images of shape {tuple(images.shape)} were given, expected (N, 3, H, W) with N from 1 up")
+    if not isinstance(model, nn.Module) or not isinstance(images, Tensor) or not images.ndim:
+        check_inputs(model, images)
     expect_int("batch_size", batch_size, 1)
-    modes = {module: module.training for module in model.modules()}
-    device = _device_of(model)
-    try:
-        model.eval()
-        with torch.no_grad():
-            return torch.cat([model(batch.to(device)).to(images.device) for batch in images.split(batch_size)])
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    device, logits = _device_of(model), []
+    with _evaluating(model), torch.no_grad():
+        for batch in images.split(batch_size):
+            rows = batch.to(device)
+            check_inputs(model, rows)
+            logits.append(logits_of(model, rows).to(images.device))
+    return torch.cat(logits)
 
 
 def evaluate(model: nn.Module, data: Images, *, batch_size: int = 256) -> float:
     """Return the share of images, in [0, 1], whose highest logit is that of their label.
 
     Raises:
-        ValueError: no images, or batch_size below 1.
+        ValueError: as `predict`; a model of one logit; labels that the model lacks.
     """
     if not len(data):
         raise ValueError("no images were given, expected 1 or more")
-    right = sum(
-        int((predict(model, batch.images, batch_size=batch_size).argmax(1) == batch.labels).sum())
-        for batch in data.batches(batch_size)
-    )
+    right = 0
+    for batch in data.batches(expect_int("batch_size", batch_size, 1)):
+        logits = expect_classes(predict(model, batch.images, batch_size=batch_size))
+        right += int((logits.argmax(1) == expect_labels(batch.labels, *logits.shape)).sum())
     return right / len(data)
 
 

@@ -17,6 +17,7 @@ from nblib.training.circumstances import conditions, note_network
 from nblib.training.fitting import fit
 
 Kept = tuple[dict[str, Tensor], dict]  # tensors by name, and a description that JSON can hold
+LIBRARIES = {"torch", "torchvision", "timm"}  # whose versions are pinned; a reader's folder may be called so
 APART = {"model", "data", "seed", "checkpoint", "loss", "after_step"}  # arguments of `fit` that are no options of a key
 
 
@@ -126,7 +127,7 @@ def kept_at(name: str, model: nn.Module, data: Images, *said: object, kind: str 
 def _sources_of(name: str, model: nn.Module) -> list[Path]:
     """Return the files that decide what training gives: the loop, the network's classes, a reader's own function."""
     modules = {type(module).__module__ for module in model.modules()} | {name.partition(":")[0]}
-    paths = {Path(path) for module in modules if (path := getattr(sys.modules.get(module), "__file__", None))}
-    own = sorted(path for path in paths if not {"torch", "torchvision", "timm"} & set(path.parts))
-    return [*own, *store.sources("models/normalisation.py", "training/optimizers.py", "training/loop.py",
+    own = {module for module in modules if module.partition(".")[0] not in LIBRARIES}
+    paths = sorted({Path(path) for module in own if (path := getattr(sys.modules.get(module), "__file__", None))})
+    return [*paths, *store.sources("models/normalisation.py", "training/optimizers.py", "training/loop.py",
                                  "training/fitting.py")]

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from nblib import store
 from nblib.data import Images
+from nblib.engine import expect_logits
 from nblib.models import together, weights
 from nblib.training.optimizers import Ranger
 
@@ -105,7 +106,7 @@ def _epoch(fabric: "Fabric", model: nn.Module, optimizer: torch.optim.Optimizer,
             group["lr"] = options["lr"] * share
         mine = rows.tensor_split(world)[rank]
         images = AUGMENT[options["augment"]](read(mine), chances[mine].to(fabric.device))
-        value = loss(model(images), labels[mine].to(fabric.device))
+        value = loss(expect_logits(model.module, model(images), len(mine)), labels[mine].to(fabric.device))
         if not torch.isfinite(value):
             raise RuntimeError(
                 f"the loss became {value.item()} in epoch {epoch + 1}, step {step + 1} of {steps}: try a lower lr than "

@@ -10,8 +10,10 @@ from torch.nn import functional
 from nblib.checks import expect_int, expect_number, expect_one_of
 from nblib.engine import (
     Head,
+    channel_axis_of,
     check_inputs,
     chunks,
+    exactly,
     expect_finite,
     logit_after,
     nonnegative_output,
@@ -36,7 +38,8 @@ class Craft:
 
     Args:
         model: in evaluation mode, (N, C, H, W) → logits (N, K).
-        layer: a layer that runs once, with an output (N, C, h, w) that is nowhere negative, as after a ReLU.
+        layer: a layer that runs once, with an output (N, C, h, w) that is nowhere negative, as after a ReLU. One of
+            (N, h, w, C) is taken as it is too, where what made it tells the channels (see `nblib.engine.channel_axis`).
         crop: the side of a crop as a share of the image's, in (0, 1]; crops are four fifths of their side apart.
         n_concepts: r, from 1 up.
         seed: fixes the factorisation and the points of the "sobol" estimator.
@@ -77,6 +80,7 @@ class Craft:
         """
         check_inputs(self.model, images)
         refuse_repeated(self.model, self.layer, images[:1])
+        self.axis = channel_axis_of(self.model, self.layer, images[:1])
         crops, boxes = cut(images, self.crop)
         across = crops.shape[3]
 
@@ -85,11 +89,12 @@ class Craft:
             return functional.interpolate(rows, size=images.shape[2:], mode="bilinear", align_corners=False)
 
         pieces = chunks(images, len(boxes), self.chunk_size)
-        outputs = (nonnegative_output(self.model, self.layer, enlarged(place, image)) for place, image in pieces)
-        pooled = torch.cat([output.mean((2, 3)) for output in outputs])
+        outputs = (self._output(enlarged(place, image)) for place, image in pieces)
+        pooled = torch.cat([precise(output).mean((2, 3)) for output in outputs])
         self.crop_coefficients, self.bank = factorize(pooled, self.n_concepts, seed=self.seed)
         self.boxes = boxes
-        residual = pooled - self.crop_coefficients @ self.bank
+        with exactly(pooled):
+            residual = pooled - self.crop_coefficients @ self.bank
         self.reconstruction_error = (residual.norm() / pooled.norm()).item()
         return self
 
@@ -122,8 +127,12 @@ class Craft:
         self._refuse_unfitted()
         check_inputs(self.model, images)
         pieces = chunks(images, 1, self.chunk_size)
-        outputs = (nonnegative_output(self.model, self.layer, images[image]) for _, image in pieces)
+        outputs = (self._output(images[image]) for _, image in pieces)
         return torch.cat([express(output, self.bank) for output in outputs])
+
+    def _output(self, rows: Tensor) -> Tensor:
+        """Return the layer's output for rows of pixels, its channels first."""
+        return nonnegative_output(self.model, self.layer, rows, self.axis)
 
     def maps(self, images: Tensor) -> Tensor:
         """Where each concept is in the image: `coefficients`, enlarged bilinearly to (N, r, H, W).
@@ -156,7 +165,8 @@ class Craft:
                 f"logit {label} is not affine in the output of layer {self.layer!r}, so contributions and estimator "
                 "'exact' do not apply: use estimator='sobol', or the last layer before average pooling and a linear one"
             )
-        return torch.einsum("nrhw,rhw->nr", coefficients, torch.einsum("rc,chw->rhw", self.bank, slope))
+        with exactly(slope):
+            return torch.einsum("nrhw,rhw->nr", coefficients, torch.einsum("rc,chw->rhw", self.bank, slope))
 
     def importance(self, images: Tensor, label: int, *, estimator: str = "exact", samples: int | None = None) -> Tensor:
         """Return the mean over images of `image_importance`, (r,); images without an index are counted in a warning.
@@ -241,7 +251,7 @@ def switch_off(craft: Craft, concepts: int | Sequence[int]) -> Callable[[Tensor]
         concepts: one number, or several, from 0 to r − 1.
 
     Returns:
-        A function of activations (N, C, h, w), for `edit(model, {craft.layer: switch_off(craft, 3)})`.
+        A function of activations as the layer has them, for `edit(model, {craft.layer: switch_off(craft, 3)})`.
 
     Raises:
         RuntimeError: before `fit`.
@@ -251,9 +261,12 @@ def switch_off(craft: Craft, concepts: int | Sequence[int]) -> Callable[[Tensor]
     several = concepts if isinstance(concepts, (list, tuple, range)) else [concepts]
     chosen = [expect_int("concept", concept, 0, craft.n_concepts - 1) for concept in dict.fromkeys(several)]
 
-    def without(activations: Tensor) -> Tensor:
+    def without(output: Tensor) -> Tensor:
+        activations = precise(output).movedim(craft.axis, 1)
         weights = express(activations, craft.bank)[:, chosen]
-        return activations - torch.einsum("nrhw,rc->nchw", weights, craft.bank[chosen].to(activations))
+        with exactly(output):
+            taken = torch.einsum("nrhw,rc->nchw", weights, craft.bank[chosen].to(activations))
+        return (activations - taken).movedim(1, craft.axis).to(output.dtype)
 
     return without
 

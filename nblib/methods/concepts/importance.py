@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nblib.checks import expect_int, expect_one_of
-from nblib.engine import ACTIVATIONS, Head, chunks, rows_at_once, seeded
+from nblib.engine import ACTIVATIONS, Head, chunks, exactly, rows_at_once, seeded
 
 ALMOST_NOTHING = 64  # roundings of the largest value: a spread below that is no spread
 
@@ -130,7 +130,8 @@ def masked_activations(coefficients: Tensor, masks: Tensor, bank: Tensor) -> Ten
     Arguments: as in `nblib.methods.concepts`, one row of masks for each of coefficients. Returns (R, C, h, w).
     """
     weighted = coefficients * masks[:, :, None, None]
-    return (weighted.movedim(1, 3) @ bank).movedim(3, 1)
+    with exactly(bank):
+        return (weighted.movedim(1, 3) @ bank).movedim(3, 1)
 
 
 @torch.no_grad()

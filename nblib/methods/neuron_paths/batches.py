@@ -11,7 +11,7 @@ from nblib.checks import expect_int, expect_one_of, quoted
 from nblib.engine import PIXELS, check_inputs, frozen, logits_of, precise, quadrature_rule, rows_at_once
 from nblib.hooks import capture, edit
 from nblib.models.vit import has_vit_parts, vit_parts
-from nblib.targets import class_probability, expect_labels
+from nblib.targets import class_probability, expect_classes, expect_labels
 
 ROOM = PIXELS._replace(on_cpu=2**18)  # products of fewer rows at a time repeat the weights' way through the caches
 TOKENS = ("cls", "patches", "all")
@@ -168,7 +168,7 @@ def _read_clean(model: nn.Module, images: Tensor, layers: tuple[str, ...], token
     with torch.no_grad(), edit(model, {layer: lambda t, layer=layer: note(layer, t) for layer in layers}):
         for some in images.split(rows):
             found.append({})
-            logits = logits_of(model, some)
+            logits = expect_classes(logits_of(model, some))
     if tuple(found[0]) != layers and len(found[0]) == len(layers):
         raise ValueError(f"layers {quoted(layers)} were given, they run in another order: {quoted(found[0])}")
     return tuple(torch.cat([piece[layer] for piece in found]) for layer in layers), logits.shape[1]

@@ -7,7 +7,7 @@ import torch
 import torch.autograd.forward_ad as forward
 from torch import Tensor
 
-from nblib.engine import logits_of, precise
+from nblib.engine import exactly, logits_of, precise
 from nblib.hooks import capture, edit
 from nblib.methods.neuron_paths.batches import Batch, drawn
 from nblib.methods.neuron_paths.scores import knowledge
@@ -120,10 +120,12 @@ class InfluencePattern:
 
     def scores(self) -> Tensor:
         self.slopes = self._slopes()  # (P, m, n)
-        return torch.einsum("s,ps,psn->pn", self.batch.weights, self.product, self.slopes)
+        with exactly(self.product):
+            return torch.einsum("s,ps,psn->pn", self.batch.weights, self.product, self.slopes)
 
     def final(self, parents: Tensor, chosen: Tensor) -> Tensor:
-        return self._product(parents, chosen) @ self.batch.weights
+        with exactly(self.product):
+            return self._product(parents, chosen) @ self.batch.weights
 
     def extend(self, parents: Tensor, chosen: Tensor) -> None:
         self.product, self.image = self._product(parents, chosen), self.image[parents]

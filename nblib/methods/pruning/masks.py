@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nblib import store
 from nblib.checks import expect_int, expect_number, expect_one_of, nearest
-from nblib.engine import expect_finite
+from nblib.engine import expect_finite, refuse_reparametrised
 
 SCOPES = ("global", "tensor")
 Mask = dict[str, Tensor]  # from the name of a parameter to a bool tensor of its shape; True is kept
@@ -16,11 +16,20 @@ def prunable(model: nn.Module) -> list[str]:
     """Return the names of the weights that can be removed: of convolutions and linear layers, in the model's order.
 
     Raises:
-        ValueError: a model that has none.
+        ValueError: a model that has none, or in which some are made from other weights in each pass, so that a zero
+            would not stay one.
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+    refuse_reparametrised(model, "what is removed from it would come back")
     kinds = (nn.modules.conv._ConvNd, nn.Linear)
     weights = {f"{name}.weight".lstrip(".") for name, module in model.named_modules() if isinstance(module, kinds)}
     names = [name for name, _ in model.named_parameters() if name in weights]
+    standardised = [name for name, module in model.named_modules() if f"{name}.weight".lstrip(".") in names
+                    and any("StdConv" in kind.__name__ for kind in type(module).__mro__)]  # timm's
+    if standardised:
+        raise ValueError(f"{standardised[0]!r} of {type(model).__name__} standardises its weights in each pass, so that "
+                         "a zero does not stay one: expected ordinary convolutions")
     if not names:
         raise ValueError(f"{type(model).__name__} has no nn.Conv1d, 2d, 3d or nn.Linear, expected weights to prune")
     return names

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nblib.checks import expect_int
-from nblib.engine import check_inputs, chunks, explained, logits_of
+from nblib.engine import check_inputs, chunks, exactly, explained, logits_of, precise, slope_of
 from nblib.hooks import capture
 from nblib.models.b_cos import Encode, linearised
 from nblib.targets import Target
@@ -32,7 +32,7 @@ def b_cos(model: nn.Module, images: Tensor, *, target: Target | None = None, chu
     check_inputs(model, images)
     encoded, weights = _linear_map(model, images, target, chunk_size)
     parts = encoded * weights  # (N, 6, H, W): r, g, b, 1 - r, 1 - g, 1 - b
-    return parts[:, :3] + parts[:, 3:]
+    return (parts[:, :3] + parts[:, 3:]).to(images.dtype)
 
 
 def b_cos_alpha(
@@ -71,9 +71,10 @@ def b_cos_alpha(
         raise ValueError(f"smooth={smooth} was given, expected an odd number up to the image's side, {side}")
     encoded, weights = _linear_map(model, images, target, chunk_size)
     strength = weights.norm(dim=1) * ((encoded * weights).sum(1) >= 0)
-    alpha = functional.avg_pool2d(strength.unsqueeze(1), smooth, stride=1, padding=smooth // 2).squeeze(1)
+    with exactly(images):
+        alpha = functional.avg_pool2d(strength.unsqueeze(1), smooth, stride=1, padding=smooth // 2).squeeze(1)
     top = torch.stack([one.flatten().quantile(0.995) for one in alpha])[:, None, None]
-    return torch.where(top > 0, alpha / top, 0.0).clamp(0, 1)
+    return torch.where(top > 0, alpha / top, 0.0).clamp(0, 1).to(images.dtype)
 
 
 def _linear_map(
@@ -91,6 +92,6 @@ def _linear_map(
             with capture(model, encoding) as captured:
                 scalars = value(logits_of(model, rows), image)
             layer = captured[encoding[0]]
-            encoded.append(layer.detach())
-            weights.append(torch.autograd.grad(scalars.sum(), layer)[0])
+            encoded.append(precise(layer.detach()))
+            weights.append(precise(slope_of(scalars, layer, "the encoded image")))
     return torch.cat(encoded), torch.cat(weights)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_one_of
-from nblib.engine import baseline_for, check_inputs, chunks, explained, logits_of, options_of
+from nblib.engine import as_given, baseline_for, check_inputs, chunks, explained, logits_of, options_of, precise
 from nblib.methods.saliency.b_cos import b_cos
 from nblib.methods.saliency.class_activation import grad_cam, grad_cam_plus_plus
 from nblib.methods.saliency.gradients import (
@@ -105,7 +105,7 @@ def completeness_gap(
     with torch.no_grad():
         share = [value(logits_of(model, images[i]), i) - value(logits_of(model, start[i]), i)
                  for _, i in chunks(images, 1, chunk_size)]
-    return maps.flatten(1).sum(1) - torch.cat(share)
+    return as_given(precise(maps).flatten(1).sum(1) - torch.cat(share), images)
 
 
 def passes(method: str, size: int | tuple[int, int], **options: object) -> tuple[int, int]:

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nblib.engine import check_inputs, chunks, explained, logits_of
+from nblib.engine import (
+    channel_axis,
+    channel_axis_of,
+    check_inputs,
+    chunks,
+    exactly,
+    explained,
+    logits_of,
+    precise,
+    slope_of,
+)
 from nblib.hooks import capture, find, output_shapes
 from nblib.targets import Target
 
@@ -17,8 +27,9 @@ from nblib.targets import Target
 def last_spatial_layer(model: nn.Module, images: Tensor) -> str:
     """Return the last layer that still has places, before they are pooled away: Grad-CAM's default.
 
-    It is recognised by running one image: of the layers whose output is (N, C, h, w) with more than one place, the one
-    that finishes last, not counting adaptive pooling. For torchvision's ResNets that is "layer4".
+    It is recognised by running one image: of the layers whose output is (N, C, h, w), or (N, h, w, C) as in Swin, with
+    more than one place, the one that finishes last, not counting adaptive pooling. For torchvision's ResNets that is
+    "layer4".
 
     Args: as in `nblib.methods.saliency`.
 
@@ -35,11 +46,14 @@ def _last_spatial_layer(model: nn.Module, image: Tensor) -> str:
     shapes.pop("", None)
     resizing = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
     layers = list(shapes)
-    spatial = [
-        number
-        for number, layer in enumerate(layers)
-        if len(shapes[layer]) == 4 and shapes[layer][2:].numel() > 1 and not isinstance(find(model, layer), resizing)
-    ]
+
+    def has_places(layer: str) -> bool:
+        shape = shapes[layer]
+        if len(shape) != 4 or isinstance(find(model, layer), resizing) or shape[2:].numel() == 1:
+            return False
+        return shape[1:3].numel() > 1 or channel_axis_of(model, layer, image) == 1  # (N, 1, 1, C): none, or C of them
+
+    spatial = [number for number, layer in enumerate(layers) if has_places(layer)]
     if not spatial:
         raise ValueError(f"{type(model).__name__} has no layer with output (N, C, h, w) and more than one place")
     tokens = [layer for layer in layers[spatial[-1] :] if len(shapes[layer]) == 3 and shapes[layer][1] > 1]
@@ -66,7 +80,8 @@ def grad_cam(
         \bar g_k=\frac1{hw}\sum_{u,v}\frac{\partial f}{\partial A_{kuv}}
 
     Args:
-        layer: where A is read, an output (N, k, h, w); None takes `last_spatial_layer`.
+        layer: where A is read, an output (N, k, h, w) or (N, h, w, k), of which what made it tells the channels (see
+            `nblib.engine.channel_axis`); None takes `last_spatial_layer`.
         relu: True, as the paper defines it, keeps what speaks for the target; False returns the signed sum.
 
     Other arguments: as in `nblib.methods.saliency`.
@@ -75,7 +90,7 @@ def grad_cam(
         (N, 1, H, W), bilinear from h × w; ≥ 0 with `relu`.
 
     Raises:
-        ValueError: also a layer without places.
+        ValueError: also a layer without places, or one of whose axes nobody can tell which has the channels.
         KeyError: a layer that is not there, with the nearest names.
 
     Source: Selvaraju et al. (2017), equations 1 and 2. Engine: ours; equal to captum's `LayerGradCam`, interpolated.
@@ -138,11 +153,11 @@ def _class_activation(
             rows = images[image].detach().requires_grad_()  # so that there is a graph though the weights be frozen
             with capture(model, [layer]) as captured:
                 scalars = value(logits_of(model, rows), image)
-            activation = captured[layer]
-            if activation.ndim != 4:
-                shape = tuple(activation.shape)
-                raise ValueError(f"layer {layer!r} has an output of shape {shape}, expected (N, channels, h, w)")
-            slope = torch.autograd.grad(scalars.sum(), activation)[0]
-            maps.append((weights(activation, slope) * activation).sum(1, keepdim=True).detach())
+            axis = channel_axis(layer, captured[layer])
+            slope = slope_of(scalars, captured[layer], f"layer {layer!r}")
+            activation, slope = (precise(tensor.detach()).movedim(axis, 1) for tensor in (captured[layer], slope))
+            maps.append((weights(activation, slope) * activation).sum(1, keepdim=True))
     low = torch.cat(maps).relu() if relu else torch.cat(maps)
-    return functional.interpolate(low, size=images.shape[2:], mode="bilinear", align_corners=False)
+    with exactly(images):
+        large = functional.interpolate(low, size=images.shape[2:], mode="bilinear", align_corners=False)
+    return large.to(images.dtype)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_number
-from nblib.engine import baseline_for, check_inputs, quadrature_rule, seeded, weighted_gradient
+from nblib.engine import as_given, baseline_for, check_inputs, precise, quadrature_rule, seeded, weighted_gradient
 from nblib.hooks import relu_gradient
 from nblib.targets import Target
 
@@ -30,11 +30,11 @@ def gradient(
     `Saliency`.
     """
     check_inputs(model, images)
-    return _slope(model, images, target, chunk_size)
+    return as_given(_slope(model, images, target, chunk_size), images)
 
 
 def _slope(model: nn.Module, images: Tensor, target: Target | None, chunk_size: int | None) -> Tensor:
-    """Return the gradient of checked input, (N, C, H, W)."""
+    """Return the gradient of checked input, (N, C, H, W), in single precision at least."""
     return weighted_gradient(
         model, images, lambda _, image: (images[image], 1.0), 1, target=target, chunk_size=chunk_size
     )
@@ -60,7 +60,7 @@ def input_gradient(
     """
     check_inputs(model, images)
     start = baseline_for(images, baseline)
-    return (images.detach() - start) * _slope(model, images, target, chunk_size)
+    return as_given((images.detach() - start) * _slope(model, images, target, chunk_size), images)
 
 
 def integrated_gradients(
@@ -92,8 +92,8 @@ def integrated_gradients(
     """
     check_inputs(model, images)
     start = baseline_for(images, baseline)
-    way = images.detach() - start
-    positions, weights = (t.to(images).view(-1, 1, 1, 1) for t in quadrature_rule(quadrature, steps))
+    way = precise(images.detach()) - start
+    positions, weights = (t.to(way).view(-1, 1, 1, 1) for t in quadrature_rule(quadrature, steps))
     mean_slope = weighted_gradient(
         model,
         images,
@@ -102,7 +102,7 @@ def integrated_gradients(
         target=target,
         chunk_size=chunk_size,
     )
-    return way * mean_slope
+    return as_given(way * mean_slope, images)
 
 
 def smooth_gradient(
@@ -132,7 +132,7 @@ def smooth_gradient(
     """
     check_inputs(model, images)
     fields = _noise(images, samples, noise, seeded(seed))
-    return weighted_gradient(
+    mean_slope = weighted_gradient(
         model,
         images,
         lambda step, image: (images[image] + fields[step], 1 / samples),
@@ -140,13 +140,14 @@ def smooth_gradient(
         target=target,
         chunk_size=chunk_size,
     )
+    return as_given(mean_slope, images)
 
 
 def _noise(images: Tensor, samples: int, noise: float, generator: torch.Generator) -> Tensor:
-    """Return normal noise fields, (samples, C, H, W)."""
+    """Return normal noise fields, (samples, C, H, W), in single precision at least."""
     expect_int("samples", samples, 1)
     expect_number("noise", noise, 0)
-    return noise * torch.randn(samples, *images.shape[1:], generator=generator).to(images)
+    return noise * torch.randn(samples, *images.shape[1:], generator=generator).to(precise(images[:0]))
 
 
 def gradient_shap(
@@ -186,14 +187,15 @@ def gradient_shap(
         raise ValueError(f"baselines={baselines!r} was given, expected a list of at least one baseline")
     starts = torch.stack([baseline_for(images, baseline) for baseline in baselines])  # (B, N, C, H, W)
     which = torch.randint(len(starts), (samples,), generator=generator).to(images.device)
-    alpha = torch.rand(samples, 1, 1, 1, generator=generator, dtype=torch.float64).to(images)
+    alpha = torch.rand(samples, 1, 1, 1, generator=generator, dtype=torch.float64).to(fields)
 
     def points(step: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         start = starts[which[step], image]
         way = images[image].detach() + fields[step] - start
         return start + alpha[step] * way, way / samples
 
-    return weighted_gradient(model, images, points, samples, target=target, chunk_size=chunk_size)
+    total = weighted_gradient(model, images, points, samples, target=target, chunk_size=chunk_size)
+    return as_given(total, images)
 
 
 def guided_backprop(
@@ -216,4 +218,4 @@ def guided_backprop(
     """
     check_inputs(model, images)
     with relu_gradient(model, torch.relu):
-        return _slope(model, images, target, chunk_size)
+        return as_given(_slope(model, images, target, chunk_size), images)

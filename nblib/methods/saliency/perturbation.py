@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nblib.checks import expect_int, expect_number
-from nblib.engine import baseline_for, check_inputs, chunks, explained, logits_of, seeded
+from nblib.engine import baseline_for, check_inputs, chunks, exactly, explained, logits_of, precise, seeded
 from nblib.targets import Target, class_probability
 
 
@@ -77,9 +77,11 @@ def occlusion(
         whole = torch.cat([value(logits_of(model, images[i]), i) for _, i in chunks(images, 1, chunk_size)])
         left = [value(logits_of(model, painted(s, i)), i) for s, i in chunks(images, windows, chunk_size)]
         drop = (whole - torch.cat(left).view(windows, -1)).view(len(down), len(across), -1)
+        drop = precise(drop)
         down, across = down.to(drop), across.to(drop)
-        total = torch.einsum("ah,abn,bw->nhw", down, drop, across)
-        return (total / torch.outer(down.sum(0), across.sum(0))).unsqueeze(1)
+        with exactly(images):
+            total = torch.einsum("ah,abn,bw->nhw", down, drop, across)
+            return (total / torch.outer(down.sum(0), across.sum(0))).unsqueeze(1).to(images.dtype)
 
 
 def rise(
@@ -123,7 +125,7 @@ def rise(
     height, width = images.shape[2:]
     cell = torch.tensor([math.ceil(height / cells), math.ceil(width / cells)])
     generator = seeded(seed)
-    on = (torch.rand(masks, 1, cells, cells, generator=generator) < p).to(images)
+    on = (torch.rand(masks, 1, cells, cells, generator=generator) < p).to(precise(images[:0]))
     shift = (torch.rand(masks, 2, generator=generator) * cell).long()  # from 0 to cell - 1
 
     def soft_masks(first: int, last: int) -> Tensor:  # (last - first, H, W)
@@ -132,12 +134,13 @@ def rise(
         return torch.stack(cuts)
 
     with torch.no_grad():
-        total = torch.zeros(len(images), height * width, dtype=images.dtype, device=images.device)
+        total = on.new_zeros(len(images), height * width)
         for step, image in chunks(images, masks, chunk_size):
             first, last = int(step[0]), int(step[-1]) + 1
             seen = soft_masks(first, last)
-            logits = logits_of(model, images[image] * seen[step - first].unsqueeze(1))
+            rows = (images[image] * seen[step - first].unsqueeze(1)).to(images.dtype)
             scores = total.new_zeros(len(images), last - first)
-            scores[image, step - first] = value(logits, image)
-            total += scores @ seen.flatten(1)
-        return (total / (masks * p)).view(len(images), 1, height, width)
+            scores[image, step - first] = value(logits_of(model, rows), image).to(total)
+            with exactly(images):
+                total += scores @ seen.flatten(1)
+        return (total / (masks * p)).view(len(images), 1, height, width).to(images.dtype)

@@ -21,7 +21,7 @@ def test_wrong_layers_are_refused(model):
     images = some_images()
     with pytest.raises(KeyError, match="relu2"):
         Craft(model, "rleu2")
-    for layer, message in {"bn2": "none below zero", "head": r"expected \(N, C, h, w\)"}.items():
+    for layer, message in {"bn2": "none below zero", "head": r"expected \(N, channels, h, w\)"}.items():
         with pytest.raises(ValueError, match=message):
             Craft(model, layer, crop=0.5).fit(images)
     with pytest.raises(ValueError, match="runs 2 times"):

@@ -2,6 +2,7 @@
 import pytest
 import torch
 
+from nblib.engine import check_inputs
 from nblib.hooks import capture, edit
 from nblib.methods.neuron_paths import find_paths
 from nblib.models.vit import neuron_layers
@@ -25,6 +26,7 @@ def test_what_is_carried_along_equals_what_is_computed_anew(options, chosen):
 
 def passes(model, layers, tokens="cls"):
     """How often a search embeds the image in tokens: for the clean values, and once or in each pass from there on."""
+    check_inputs(model, some_images(1))  # the first call tries the network itself
     embedding = model.conv_proj if hasattr(model, "conv_proj") else model.patch_embed
     embed, calls = embedding.forward, []
     embedding.forward = lambda x: calls.append(len(x)) or embed(x)

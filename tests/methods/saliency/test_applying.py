@@ -57,6 +57,8 @@ def test_b_cos_applies_to_a_network_of_its_own():
 def test_the_trial_uses_the_options_and_looks_at_one_image_only(images):
     model, rows = settled(SmallNet()).float(), []
     model.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    saliency(model, images, method="gradient")  # the first call tries the network itself
+    rows.clear()
     options = {"rise": {"masks": 100_000}, "occlusion": {"window": 13}, "grad_cam": {"layer": "nowhere"}}
     methods, reasons = applicable(model, images, ["rise", "occlusion", "grad_cam"], options=options)
     assert methods == ["rise"] and "window=13" in reasons["occlusion"] and "nowhere" in reasons["grad_cam"]

@@ -5,6 +5,7 @@ from torch import nn
 
 from nblib import targets
 from nblib.methods.saliency import last_spatial_layer, saliency
+from tests.fixtures.channels_last import SWINS, ChannelsLast, from_layer, timm_swin, torchvision_swin, wide_images
 from tests.fixtures.networks import LinearNet, settled
 from tests.fixtures.saliency import raw, some_images
 from tests.references import saliency as reference
@@ -56,3 +57,33 @@ def test_the_default_layer_is_the_last_one_with_places(model):
 def test_an_unknown_layer_is_named_with_its_neighbours(model):
     with pytest.raises(KeyError, match="relu2"):
         saliency(model, some_images(), method="grad_cam", layer="rellu2")
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "grad_cam_plus_plus"])
+@pytest.mark.parametrize("make", SWINS.values(), ids=SWINS)
+def test_class_activation_maps_of_a_layer_with_channels_last_equal_the_formula(make, method):
+    model, images, labels = make(), wide_images(), torch.tensor([3, 0])
+    until, rest, layer = from_layer(model)
+    maps = raw(model, images, method, layer=layer, relu=False, target=targets.class_logit(labels))
+    assert maps.shape == (2, 1, 32, 32)
+    for number, label in enumerate(labels.tolist()):
+        activation = until(images[number : number + 1])  # (1, 16, 16, 12)
+        torch.testing.assert_close(rest(activation), model(images[number : number + 1]))
+        gradient = torch.autograd.grad(rest(activation)[0, label], activation)[0]
+        first = activation[0].detach().permute(2, 0, 1), gradient[0].permute(2, 0, 1)
+        low = reference.grad_cam(*first, plus=method == "grad_cam_plus_plus")
+        for row, column in [(0, 0), (7, 20), (31, 31)]:  # 32 pixels from 16 cells
+            expected = reference.bilinear(low, (row + 0.5) / 2, (column + 0.5) / 2)
+            assert maps[number, 0, row, column].item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("make, last", [(timm_swin, "norm"), (torchvision_swin, "permute"), (ChannelsLast, "relu")])
+def test_the_default_layer_of_a_network_with_channels_last(make, last):
+    model = settled(make())
+    assert last_spatial_layer(model, wide_images()) == last
+
+
+def test_places_are_not_mistaken_for_channels_where_one_place_is_left():
+    model = settled(ChannelsLast())
+    model.conv = nn.Conv2d(3, 6, 12, 12).double()
+    assert last_spatial_layer(nn.Sequential(nn.Conv2d(3, 3, 1).double(), model).eval(), some_images()) == "0"
