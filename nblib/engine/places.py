@@ -45,7 +45,7 @@ def channel_axis(layer: str, output: Tensor) -> int:
             waiting += [(before, place, _through(node, axes, made, before._input_metadata[place].shape))
                         for before, place in node.next_functions if before is not None]
     raise ValueError(f"layer {layer!r} has an output of shape {shape}, and no convolution, norm or linear layer "
-                     "before it tells whether axis 1 or axis 3 has the channels: name such a layer, or a block with one at its end")
+                     "before it tells whether axis 1 or axis 3 has the channels: name such a layer")
 
 
 def channel_axis_of(model: nn.Module, layer: str, image: Tensor) -> int:

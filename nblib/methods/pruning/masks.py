@@ -28,8 +28,8 @@ def prunable(model: nn.Module) -> list[str]:
     standardised = [name for name, module in model.named_modules() if f"{name}.weight".lstrip(".") in names
                     and any("StdConv" in kind.__name__ for kind in type(module).__mro__)]  # timm's
     if standardised:
-        raise ValueError(f"{standardised[0]!r} of {type(model).__name__} standardises its weights in each pass, so that "
-                         "a zero does not stay one: expected ordinary convolutions")
+        raise ValueError(f"{standardised[0]!r} of {type(model).__name__} standardises its weights in each pass, so "
+                         "that a zero does not stay one: expected ordinary convolutions")
     if not names:
         raise ValueError(f"{type(model).__name__} has no nn.Conv1d, 2d, 3d or nn.Linear, expected weights to prune")
     return names
