@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from benchmarks.difference import Pair
 from nblib.data import load
+from nblib.engine import forward_mode
 from nblib.hooks import capture, edit
-from nblib.methods.neuron_paths import find_paths, forward_mode, rank_neurons
+from nblib.methods.neuron_paths import find_paths, rank_neurons
 from nblib.models import build
 from nblib.models.vit import neuron_layers
 

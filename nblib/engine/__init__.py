@@ -12,6 +12,8 @@ A map of the room, in the order in which a method uses it:
 - `quadrature`: the points and weights of an integral.
 - `precision`: in which type totals are kept and given back, arithmetic without autocast, and weights without gradients.
 - `places`: which axis of a layer's output has its channels, for methods that look at its places.
+- `sparsity`: Hoyer's index of a vector.
+- `tangents`: forward mode, in which one pass tells how everything inside moves with the pixels.
 - `layers`: a network cut in two at a layer, for methods that begin in the middle (concepts, modes).
 
 A `Room` says how many values one pass takes. It was measured for each kind of computation: `PIXELS` for passes of whole
@@ -45,11 +47,13 @@ from nblib.engine.rows import (
     slope_of,
     weighted_gradient,
 )
+from nblib.engine.sparsity import hoyer, magnitudes
+from nblib.engine.tangents import forward_mode, unpacked
 
 __all__ = [
     "ACTIVATIONS", "as_given", "baseline_for", "channel_axis", "channel_axis_of", "check_inputs", "chunks",
-    "cut_layers", "exactly", "expect_finite", "expect_logits", "explained", "frozen", "Head", "logit_after",
-    "logits_after", "logits_of", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
-    "quadrature_rule", "QUADRATURES", "refuse_repeated", "refuse_reparametrised", "Room", "rows_at_once", "seeded",
-    "slope_if_affine", "slope_of", "weighted_gradient",
+    "cut_layers", "exactly", "expect_finite", "expect_logits", "explained", "forward_mode", "frozen", "Head", "hoyer",
+    "logit_after", "logits_after", "logits_of", "magnitudes", "nonnegative_output", "options_of", "PIXELS",
+    "pools_first", "precise", "predicted", "quadrature_rule", "QUADRATURES", "refuse_repeated", "refuse_reparametrised",
+    "Room", "rows_at_once", "seeded", "slope_if_affine", "slope_of", "unpacked", "weighted_gradient",
 ]

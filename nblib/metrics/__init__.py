@@ -4,7 +4,8 @@ A map of the room; it asks nothing of where a map came from:
 
 - `maps`: what is done to raw maps first, each step a function with a name.
 - `localization`: does a map lie on the object? With it `trivial_maps`, which every such number has to beat.
-- `sparsity` and `stability`: how unevenly a map is spread; whether it stays the same between seeds and networks.
+- `sparsity` and `stability`: how unevenly a map is spread, also by `hoyer` of `nblib.engine`; whether it stays the
+  same between seeds and networks.
 - `faithfulness`: what becomes of the network's answer when pixels go in the order of a map (`road`), which
   `imputation` fills in from their neighbours.
 - `randomization`: copies of a network that forget, layer by layer, what it has learnt.
@@ -24,6 +25,7 @@ What comes back is one number an image, (N,), computed in double precision and g
 is not finite gives NaN, and so does a question without an answer, such as where an empty mask lies. Shapes and types
 that do not fit are a ValueError.
 """
+from nblib.engine import hoyer
 from nblib.metrics.faithfulness import aopc, kept_pixels, removal_ranks, road
 from nblib.metrics.imputation import impute
 from nblib.metrics.localization import (
@@ -38,7 +40,7 @@ from nblib.metrics.localization import (
 )
 from nblib.metrics.maps import absolute, normalize_max, normalize_min_max, positive, to_patches
 from nblib.metrics.randomization import randomize_layers, randomized_stages
-from nblib.metrics.sparsity import gini, hoyer
+from nblib.metrics.sparsity import gini
 from nblib.metrics.stability import importance_sparsity, rank_correlation, reproducibility
 
 __all__ = [

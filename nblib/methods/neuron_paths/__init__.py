@@ -64,11 +64,10 @@ from nblib.methods.neuron_paths.scores import (
     path_integral,
 )
 from nblib.methods.neuron_paths.search import NeuronPaths, find_paths, rank_neurons
-from nblib.methods.neuron_paths.slopes import forward_mode
 
 __all__ = [
     "Agreement", "class_similarity", "common_neurons", "Concentration", "concentration", "CRITERIA",
-    "edited_probabilities", "Effect", "find_paths", "forward_mode", "joint_attribution", "knowledge_attribution",
+    "edited_probabilities", "Effect", "find_paths", "joint_attribution", "knowledge_attribution",
     "layer_change", "mean_activations", "NeuronPaths", "path_change", "path_effect", "path_integral",
     "pruned_probabilities", "rank_neurons", "relation_agreement", "shuffled_concentration", "utilisation",
 ]

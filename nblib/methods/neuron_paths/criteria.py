@@ -7,11 +7,11 @@ import torch
 import torch.autograd.forward_ad as forward
 from torch import Tensor
 
-from nblib.engine import exactly, logits_of, precise
+from nblib.engine import exactly, forward_mode, logits_of, precise, unpacked
 from nblib.hooks import capture, edit
 from nblib.methods.neuron_paths.batches import Batch, drawn
 from nblib.methods.neuron_paths.scores import knowledge
-from nblib.methods.neuron_paths.slopes import block_of_each_layer, forward_mode, slopes_for, unpacked
+from nblib.methods.neuron_paths.slopes import block_of_each_layer, slopes_for
 from nblib.models.vit import vit_parts
 
 

@@ -4,16 +4,13 @@
 of one image, and know the layer that comes next; τ tokens are looked at, n neurons are in that layer, and every slope
 is a mean over the m points between 0 and 1 to which the path's neurons are scaled.
 """
-import contextlib
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torch.autograd.forward_ad as forward
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nblib.engine import logits_of, precise
+from nblib.engine import forward_mode, logits_of, precise, unpacked
 from nblib.hooks import edit
 from nblib.methods.neuron_paths.batches import Batch
 from nblib.models.vit import has_hooks, has_vit_parts, vit_parts
@@ -71,26 +68,6 @@ def path_slopes(batch: Batch, image: Tensor, neurons: Tensor) -> Tensor:
         slopes = torch.cat(torch.autograd.grad(values.sum(), leaves, materialize_grads=True), 2)
         total.index_add_(0, path, batch.weights[step, None, None] * slopes)
     return total
-
-
-@contextlib.contextmanager
-def forward_mode() -> Iterator[None]:
-    """Let tangents pass in the block: with no graph, and with attention written out, as fused kernels have no rule."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    try:
-        torch.backends.mha.set_fastpath_enabled(False)
-        with warnings.catch_warnings(), torch.no_grad(), forward.dual_level(), sdpa_kernel(SDPBackend.MATH):
-            # PyTorch's own, its first time
-            warnings.filterwarnings("ignore", message=".*torch.jit.script.* is deprecated")
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
-def unpacked(dual: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a tensor's value and its tangent, zeros where nothing that it depends on moves; within `forward_mode`."""
-    value, tangent = forward.unpack_dual(dual)
-    return value, torch.zeros_like(value) if tangent is None else tangent
 
 
 class RecomputedSlopes:

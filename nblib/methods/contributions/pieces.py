@@ -1,0 +1,127 @@
+"""A few images at a time: their layers' outputs, the target's slopes there, and the refusal of layers that won't do."""
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.autograd.forward_ad as forward
+from torch import Tensor, nn
+
+from nblib.engine import (
+    baseline_for,
+    check_inputs,
+    chunks,
+    explained,
+    forward_mode,
+    logits_of,
+    precise,
+    unpacked,
+)
+from nblib.hooks import capture, edit
+from nblib.targets import Target
+
+Outputs = list[Tensor]  # one (R, ...) a layer, in the order of the layers
+
+
+class Piece(NamedTuple):
+    """Rows of one pass: R of the images, each with its baseline, and the scalar that is explained of them."""
+
+    model: nn.Module
+    layers: list[str]
+    image: Tensor  # (R,), their numbers
+    images: Tensor  # (R, C, H, W)
+    start: Tensor  # (R, C, H, W)
+    value: Callable[[Tensor], Tensor]  # from logits (R, K) to (R,)
+
+    def at(self, share: float) -> Tensor:
+        """Return the rows that lie at a share of the way from the baselines, 0, to the images, 1."""
+        if share in (0.0, 1.0):
+            return self.images if share else self.start
+        return self.start + share * (self.images - self.start)
+
+    def traced(self, rows: Tensor) -> tuple[Tensor, Outputs, Tensor]:
+        """Return rows that gradients reach, the layers' outputs for them, and their scalars (R,), all in one graph."""
+        rows = rows.detach().requires_grad_()
+        with capture(self.model, self.layers) as captured:
+            values = self.value(logits_of(self.model, rows))
+        return rows, [captured[layer] for layer in self.layers], values
+
+    def outputs_and_slopes(self, rows: Tensor) -> tuple[Outputs, Outputs]:
+        """Return the layers' outputs for the rows, and the slopes of the scalars with respect to them."""
+        _, outputs, values = self.traced(rows)
+        slopes = slopes_of(values, outputs, self.layers)
+        return [precise(output.detach()) for output in outputs], slopes
+
+    @torch.no_grad()
+    def outputs(self, rows: Tensor) -> Outputs:
+        """Return the layers' outputs for the rows."""
+        with capture(self.model, self.layers) as captured:
+            logits_of(self.model, rows)
+        return [precise(captured[layer]) for layer in self.layers]
+
+    def movements(self) -> Outputs:
+        """Return how the outputs at the images move along the way from the baselines, to first order: a JVP."""
+        with forward_mode(), capture(self.model, self.layers) as captured:
+            logits_of(self.model, forward.make_dual(self.images, self.images - self.start))
+            return [precise(unpacked(captured[layer])[1]) for layer in self.layers]
+
+
+def slopes_of(values: Tensor, outputs: Outputs, layers: list[str], *, again: bool = False) -> Outputs:
+    """Return the slopes of scalars (R,) with respect to the outputs of layers; `again`: the graph is still needed."""
+    for layer, output in zip(layers, outputs):
+        if not output.requires_grad:
+            raise ValueError(f"layer {layer!r} does not depend on the images, so nothing passes through it")
+    if values.requires_grad:
+        slopes = torch.autograd.grad(values.sum(), outputs, retain_graph=again, allow_unused=True)
+    else:  # with frozen weights, nothing that leads to the target has a graph
+        slopes = [None] * len(outputs)
+    for layer, slope in zip(layers, slopes):
+        if slope is None:
+            raise ValueError(f"the target does not depend on layer {layer!r}: nothing that leads to the logits uses it")
+    return [precise(slope) for slope in slopes]
+
+
+def by_pieces(
+    work: Callable[[Piece], object],
+    model: nn.Module,
+    images: Tensor,
+    layers: Sequence[str],
+    *,
+    target: Target | None,
+    baseline: float | str | Tensor,
+    chunk_size: int | None,
+) -> list:
+    """Check what was given; return `work(piece)` for all images in pieces that fit into memory, with graphs on."""
+    check_inputs(model, images)
+    start = baseline_for(images, baseline)
+    layers = expect_layers(model, layers, images[:1])
+    value, results = explained(model, images, target, chunk_size), []
+    with torch.inference_mode(False), torch.enable_grad():
+        for _, image in chunks(images, 1, chunk_size):
+            piece = Piece(model, layers, image, images[image].detach(), start[image].detach(),
+                          lambda logits, image=image: value(logits, image))
+            results.append(work(piece))
+    return results
+
+
+def expect_layers(model: nn.Module, layers: Sequence[str], image: Tensor) -> list[str]:
+    """Return layers as a list if they are one or more, each once, and each runs once with an output (N, ...)."""
+    layers = [layers] if isinstance(layers, str) else list(layers)
+    if not layers or len(set(layers)) < len(layers):
+        raise ValueError(f"layers {layers} were given, expected one or more, each of them once")
+    calls: Counter = Counter()
+
+    def count(layer: str, tensor: Tensor) -> Tensor:
+        calls[layer] += 1
+        if tensor.ndim < 2 or len(tensor) != 1 or not tensor.is_floating_point():
+            raise ValueError(f"layer {layer!r} has {tensor.dtype} of shape {tuple(tensor.shape)} for one image, "
+                             "expected floating point (1, ...): the images come first")
+        return tensor
+
+    with torch.no_grad(), edit(model, {layer: lambda t, layer=layer: count(layer, t) for layer in layers}):
+        logits_of(model, image)
+    for layer in layers:
+        if calls[layer] > 1:
+            raise ValueError(f"layer {layer!r} runs {calls[layer]} times in a pass, expected once: "
+                             "name the block around it")
+    return layers
