@@ -1,11 +1,17 @@
 """Build, run and test the book. The first use makes the environment `.venv` and installs the pins into it."""
-import argparse
 import signal
+
+if __name__ == "__main__" and hasattr(signal, "pthread_sigmask"):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it waits until `main` heeds it
+
+import argparse
+import contextlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from nblib import store
-from nblib.runs.environment import PYTHON, ROOT, SetUpError, enter
+from nblib.runs.environment import ROOT, SetUpError, enter, heed_interrupts
 
 NEED_THE_BOOK = {"build", "test", "run", "results"}
 
@@ -55,7 +61,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Parse, enter the environment, act; return the exit code."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background ignores it
+    heed_interrupts()
     parser = arguments()
     given, rest = parser.parse_known_args()
     if rest and given.command != "test":
@@ -77,17 +83,34 @@ def main() -> int:
         return 1
     if given.command == "test":
         # the book first, with both cores to itself; a choice of tests builds it only if one of them asks for it
-        built = 0 if rest else subprocess.call([PYTHON, "-m", "nblib", "build"], cwd=ROOT)
-        return subprocess.call([PYTHON, "-m", "pytest", "-n", "2", *rest], cwd=ROOT) or built
+        built = 0 if rest else attend(store.tied("nblib.__main__:run", "build"))
+        return attend(store.tied("pytest:console_main", "-n", "2", *rest)) or built
     from nblib.runs import commands
 
     return commands.act(given)
 
 
-if __name__ == "__main__":
+def attend(command: Sequence[str]) -> int:
+    """Run a command in the project's folder and return its exit code; it hears Ctrl-C itself, and has time to end."""
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+            process.kill()
+            sys.exit(130)
+
+
+def run() -> int:
+    """Do what the command line says and return the exit code; tell of an interruption in one line."""
     try:
-        code = main()
+        return main()
     except KeyboardInterrupt:
-        print("\nnblib: interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
-        code = 130
-    sys.exit(code)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        store.say("interrupted; what was finished is kept, the same command goes on from there")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,6 +1,7 @@
 """What all tests share."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,11 @@ import pytest
 import torch
 
 from nblib import store
+from nblib.runs import environment
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    store.end_with(os.getppid())  # or it works on for a while where the tests are killed
+signal.signal(signal.SIGINT, environment.interrupted)  # several at once would end in a traceback
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))))
 
 
@@ -37,7 +42,7 @@ def real(tmp_path_factory) -> Path:
 def book() -> Path:
     """The built book: executed and rendered by the README's command, or kept from the last time."""
     with store.lock(store.folder("locks") / "test-build"):  # several workers of pytest ask for it
-        done = subprocess.run([sys.executable, "-m", "nblib", "build"], cwd=store.ROOT, capture_output=True, text=True)
+        done = subprocess.run(store.tied("nblib.__main__:run", "build"), cwd=store.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-6000:]
     return store.ROOT / "_build/html"
 

@@ -19,8 +19,9 @@ from nblib.data import data_root
 from nblib.models import weights as files
 
 INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-ASIDE = INSTALLED | {Path(place).resolve() for place in (sys.prefix, sys.base_prefix, store.ROOT / "nblib", "/proc", "/sys",
-                                                       "/dev", "/etc", Path.home() / ".cache", Path.home() / ".config")}
+ASIDE = INSTALLED | {Path(place).resolve() for place in (
+    sys.prefix, sys.base_prefix, store.ROOT / "nblib", "/proc", "/sys", "/dev", "/etc",
+    Path.home() / ".cache", Path.home() / ".config")}
 
 _watching: list[set[Path]] = []  # where what is read just now is noted
 _at_import: dict[str, set[Path]] = {}  # what was read while a reader's module was imported, by its name
@@ -128,7 +129,7 @@ def _file_of(name: str) -> Path | None:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Return what Python knows of a module; None where there is none, as where `b` of "from a import b" is a function."""
+    """Return what Python knows of a module; None where there is none, as for a function `b` of "from a import b"."""
     try:
         return sys.modules[name].__spec__ if name in sys.modules else importlib.util.find_spec(name)
     except Exception:  # whatever a reader's package raises

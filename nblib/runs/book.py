@@ -1,30 +1,28 @@
 """From executed chapters to the rendered book, its offline copy and the student notebooks."""
 import copy
+import json
+import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import nbformat
 import yaml
 
 from nblib import store
 from nblib.runs import chapters, pages, parameters, vendor
-from nblib.runs.environment import BIN
 from nblib.runs.parameters import BOOK, Refused, WorkFailed
+from nblib.store import say
 
 BUILD = store.ROOT / "_build"
 STARTS = re.compile(r"^run = start\(", re.M)
+STAMP = ".key"  # in a folder of pages: the key of what they were made from, and each file's
 SAYS = re.compile(r"^say\(", re.M)
 STUB = "# {title}\n\nThis page was not executed in this build. `python3 -m nblib build` without `--only` executes it.\n"
-
-
-def say(text: str) -> None:
-    """Print a line of progress."""
-    print(f"nblib: {text}", file=sys.stderr, flush=True)
 
 
 def build(*, profile: str, only: Sequence[str] | None, solutions: str, packed: bool, jobs: int) -> Path:
@@ -40,17 +38,35 @@ def build(*, profile: str, only: Sequence[str] | None, solutions: str, packed: b
     for name in only or ():
         parameters.source(name)  # refuses a name that is none
     table = {name: parameters.check(name, _values(profile, name)) for name in names}
-    if vendor.missing():
-        vendor.fetch()
+    bring_scripts()
     executed = _execute(table, jobs)
-    left_out = {name: path for name in parameters.chapters() if name not in executed and (path := _kept(name)).exists()}
     site = BUILD / "html" if profile == "default" else BUILD / profile / "html"
-    render(executed | left_out, site, solutions)
-    if solutions == "hidden":
-        write_student_notebooks(BUILD / "student")
-    if packed:
-        say(f"offline copy: {pack(site, BUILD / f'pathways-{profile}.zip').relative_to(store.ROOT)}")
+    with store.lock(_stage_of(site), "another build is running") as held:
+        left_out = [name for name in parameters.chapters() if name not in executed]
+        kept = {name: path for name in left_out if chapters.whole(path := _kept(name))}
+        render(executed | kept, site, solutions, held)
+        if solutions == "hidden":
+            write_student_notebooks(BUILD / "student")
+        if packed:
+            say(f"offline copy: {pack(site, BUILD / f'pathways-{profile}.zip').relative_to(store.ROOT)}")
     return site / "index.html"
+
+
+def bring_scripts() -> None:
+    """Fetch the scripts that the pages load where one is missing or not as it was pinned."""
+    names = ", ".join(name for _, _, name, _ in vendor.missing())
+    if not names:
+        return
+    try:
+        vendor.fetch()
+    except (RuntimeError, OSError) as error:
+        raise WorkFailed(f"{names}: missing in {vendor.TARGET}, or not as pinned, and not to be had: {error}. With a "
+                         "network, call the same command again") from None
+
+
+def _stage_of(site: Path) -> Path:
+    """Return the folder in which the pages of `site` are rendered."""
+    return BUILD / "stage" / site.relative_to(BUILD)
 
 
 def _values(profile: str, name: str) -> dict[str, object]:
@@ -86,42 +102,65 @@ def _execute(table: Mapping[str, Mapping[str, object]], jobs: int) -> dict[str, 
     return {name: executed[name] for name in table}
 
 
-def render(executed: Mapping[str, Path], site: Path, solutions: str) -> None:
-    """Stage the pages, render them with warnings as errors, and put the result in the place of `site`, whole."""
+def render(executed: Mapping[str, Path], site: Path, solutions: str, held: IO) -> None:
+    """Stage the pages, render them with warnings as errors, and put the result in the place of `site`, whole.
+
+    Args:
+        held: the lock, which the renderer holds as well for as long as it runs.
+    """
     inputs = sorted(path for path in BOOK.rglob("*") if path.is_file() and "vendor" not in path.parts)
     key = store.key(
-        solutions, [path.name for path in inputs], *inputs, *executed.values(), *store.sources(""),
+        solutions, [str(path.relative_to(BOOK)) for path in inputs], *inputs, *executed.values(), *store.sources(""),
         *(store.ROOT / name for name in ("_toc.yml", "_config.yml", "requirements.txt", "CITATION.cff")),
     )
-    stamp = site / ".key"
-    if stamp.exists() and stamp.read_text() == key:
+    store.restore_folder(site)
+    if _is_up_to_date(site, key):
         say("the pages are up to date")
         return
     say("rendering the pages")
-    stage = BUILD / "stage" / site.relative_to(BUILD)
+    stage = _stage_of(site)
     shutil.rmtree(stage, ignore_errors=True)
     _stage(executed, stage, solutions)
-    command = [BIN / "jupyter-book", "build", stage, "-W", "-n", "--keep-going", "-q"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command = store.tied("jupyter_book.cli.main:main", "build", str(stage), "-W", "-n", "--keep-going", "-q")
+    with store.deaf():
+        result = subprocess.run(command, stdin=held, capture_output=True, text=True)
     if result.returncode:
         raise WorkFailed(f"the pages could not be rendered:\n{result.stdout[-4000:]}\n{result.stderr[-8000:]}")
     fresh = stage / "_build/html"
-    (fresh / ".key").write_text(key)
-    old = site.with_name(f".{site.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    site.parent.mkdir(parents=True, exist_ok=True)
-    if site.exists():
-        site.rename(old)
-    fresh.rename(site)
-    shutil.rmtree(old, ignore_errors=True)
+    rendered = {str(path.relative_to(fresh)): store.key(path) for path in sorted(fresh.rglob("*")) if path.is_file()}
+    (fresh / STAMP).write_text(json.dumps({"key": key, "files": rendered}))
+    store.put_folder(fresh, site)
+
+
+def _is_up_to_date(site: Path, key: str) -> bool:
+    """Say whether the pages of this key lie in `site`, each as it was rendered; tell what else keeps them from it."""
+    stamp = site / STAMP
+    if not stamp.exists():
+        return False
+    try:
+        said = json.loads(stamp.read_text())
+        made_from, rendered = said["key"], said["files"].items()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        say(f"{stamp} does not tell what was rendered: it is thrown away and the pages are rendered again")
+        return False
+    other = [name for name, content in rendered if not (site / name).is_file() or store.key(site / name) != content]
+    if other:
+        say(f"{site / other[0]} is not as it was rendered{f', nor are {len(other) - 1} others' if other[1:] else ''}")
+    return made_from == key and not other
 
 
 def _stage(executed: Mapping[str, Path], stage: Path, solutions: str) -> None:
     """Copy pages and executed chapters to where they are rendered without being executed again."""
     skip = shutil.ignore_patterns(
         ".*", "profiles", "results", "published", "claims", *(f"{name}.ipynb" for name in parameters.chapters()))
-    shutil.copytree(BOOK, stage / "book", ignore=skip)
-    shutil.copy(store.ROOT / "_toc.yml", stage)
+    for place, folders, names in os.walk(BOOK, followlinks=True):  # shutil.copytree would copy permissions as well
+        left_out = skip(place, folders + names)
+        folders[:] = [name for name in folders if name not in left_out]
+        copy_to = stage / "book" / Path(place).relative_to(BOOK)
+        copy_to.mkdir(parents=True)
+        for name in set(names) - left_out:
+            shutil.copyfile(Path(place, name), copy_to / name)
+    shutil.copyfile(store.ROOT / "_toc.yml", stage / "_toc.yml")
     config = yaml.safe_load((store.ROOT / "_config.yml").read_text())
     config["execute"] = {"execute_notebooks": "off"}
     # the order of the scripts matters, so the keys keep theirs
@@ -203,7 +242,8 @@ def write_student_notebooks(folder: Path) -> None:
 
 def pack(site: Path, target: Path) -> Path:
     """Pack a rendered book into one file that opens offline, whole or not at all."""
-    with store.atomic(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+    with store.atomic(target) as part, zipfile.ZipFile(
+            part, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for path in sorted(site.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 archive.write(path, Path("pathways") / path.relative_to(site))

@@ -87,7 +87,7 @@ def record(name: str, profile: str, executed: Path, *, dirty: bool = False) -> P
         **told, "seconds": made["seconds"], "commit": made["commit"], "dirty": is_dirty(made["commit"]),
         "paper_setting": sorted(number for number, it in numbers.items() if it.setting == "paper"), "notes": [],
     }
-    with store.lock(store.ROOT / "_build/locks" / f"ledger-{name}"):
+    with store.lock(store.ROOT / "_build/locks" / f"ledger-{name}", f"another process records a run of {name}"):
         before = [run for run in ledger.runs(name) if (run.profile, run.seed, run.key) == (profile, seed, key)]
         if before and _adds_nothing(before[-1], numbers, facts):
             return ledger.home(name) / f"{ledger.stem(profile, seed, key, before[-1].revision)}.csv"

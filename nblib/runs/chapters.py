@@ -1,24 +1,31 @@
 """Executing chapters: each once for its key, whole or not at all."""
 import json
 import os
+import re
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from nblib import store
 from nblib.runs import bookkeeping, parameters
 
+WAITED = re.compile(r"^nblib: .*, waiting for it\n", re.M)  # what `store.hold` says
+TIE = "from nblib import store as _; _.end_with({}); del _"  # the kernel's first line
+
 
 class ChapterFailed(parameters.WorkFailed):
-    """A cell of a chapter raised; `traceback` is what its reader would have seen."""
+    """A cell of a chapter raised, or its process ended; `traceback` is what its reader would have seen."""
 
     def __init__(self, chapter: str, traceback: str):
         super().__init__(chapter, traceback)
@@ -65,11 +72,31 @@ def kept(chapter: str, values: Mapping[str, object]) -> Path:
     return store.folder("executed", chapter) / f"{page_key(chapter, values)}.ipynb"
 
 
-def execute(chapter: str, values: Mapping[str, object], target: Path, *, progress: bool = True) -> Path:
+def whole(path: Path) -> bool:
+    """Say whether an executed page lies at `path`; what lies there and is none is thrown away, and told."""
+    if not path.exists():
+        return False
+    try:
+        made = nbformat.read(path, 4).metadata["nblib"]
+        missing = {"seconds", "peak_gigabytes", "parameters", "commit"} - made.keys()
+        problem = f"lacks {', '.join(sorted(missing))}" if missing else ""
+    except Exception as error:  # the reader's errors of broken files share no ancestor
+        problem = f"is no executed page ({type(error).__name__})"
+    if problem:
+        store.say(f"{path} {problem}: it is thrown away and made again")
+        path.unlink()
+    return not problem
+
+
+def execute(chapter: str, values: Mapping[str, object], target: Path, scratch: Path, *, progress: bool = True) -> Path:
     """Run a chapter with `values` and write the executed notebook to `target`, whole or not at all.
 
+    Args:
+        scratch: a folder for what is written until then.
+
     Raises:
-        ChapterFailed: a cell raised; what had run until then lies beside `target`, with ".failed" in its name.
+        ChapterFailed: a cell raised, and what had run until then lies beside `target`, with ".failed" in its name; or
+            the kernel was killed.
     """
     start, made_at = time.monotonic(), bookkeeping.commit()
     changed = {
@@ -77,25 +104,26 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, *, progres
         for name, known in parameters.declared(parameters.source(chapter)).items()
         if name in values and values[name] != known.default
     }
-    scratch = target.with_name(f".{target.stem}-{os.getpid()}.ipynb")
-    scratch.parent.mkdir(parents=True, exist_ok=True)
+    failed, begun = target.with_suffix(".failed.ipynb"), [0]
     try:
         papermill.execute_notebook(
             parameters.source(chapter),
-            scratch,
+            scratch / "run.ipynb",
             changed,
             cwd=parameters.BOOK,
             kernel_name="python3",
             request_save_on_cell_execute=False,  # each save checks the whole notebook: a second a cell of a long one
             progress_bar={"desc": chapter, "unit": "cell"} if progress else False,
             start_timeout=300,
+            extra_arguments=[f"--IPKernelApp.exec_lines={TIE.format(os.getpid())}"],
+            on_cell_start=lambda cell, cell_index: begun.append(cell_index),
         )
-        notebook = tidy(nbformat.read(scratch, 4))
+        notebook = tidy(nbformat.read(scratch / "run.ipynb", 4))
     except PapermillExecutionError as error:
-        scratch.replace(target.with_suffix(".failed.ipynb"))
+        store.write(failed, (scratch / "run.ipynb").read_bytes())
         raise ChapterFailed(chapter, f"cell {error.cell_index}:\n" + "\n".join(error.traceback)) from None
-    finally:
-        scratch.unlink(missing_ok=True)
+    except DeadKernelError:
+        raise ChapterFailed(chapter, f"cell {begun[-1]}: its kernel was killed, perhaps for want of memory") from None
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     notebook.metadata["nblib"] = {
         "seconds": round(time.monotonic() - start, 1),
@@ -104,12 +132,12 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, *, progres
         "commit": made_at,
     }
     store.write(target, nbformat.writes(notebook))
-    target.with_suffix(".failed.ipynb").unlink(missing_ok=True)
+    failed.unlink(missing_ok=True)
     return target
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Fold the injected values away and drop clock readings and paths, so that equal runs give equal files."""
+    """Fold the injected values away and drop clock readings, paths and waits, so that equal runs give equal files."""
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
@@ -117,6 +145,10 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-cell")
             cell.metadata["mystnb"] = {"code_prompt_show": "Parameters of this run"}
+        for output in [output for output in cell.get("outputs", []) if output.get("name") == "stderr"]:
+            output.text = WAITED.sub("", output.text)
+            if not output.text:
+                cell.outputs.remove(output)
     return notebook
 
 
@@ -125,7 +157,7 @@ def execute_all(table: Mapping[str, Mapping[str, object]], jobs: int) -> Iterato
     missing = []
     for chapter, values in table.items():
         target = kept(chapter, values)
-        if target.exists():
+        if whole(target):
             yield chapter, target
         else:
             missing.append((chapter, values, target))
@@ -143,15 +175,17 @@ def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1)
         while waiting or running:
             while waiting and len(running) < jobs:
                 chapter, values, target = waiting.pop(0)
-                command = [sys.executable, "-m", "nblib.runs.chapters", chapter, json.dumps(values), str(target)]
+                command = store.tied("nblib.runs.chapters:main", chapter, json.dumps(values), str(target))
                 said = tempfile.TemporaryFile("w+")
                 environ = {"OMP_NUM_THREADS": str(threads)} | os.environ  # what the caller chose holds
-                running[chapter] = subprocess.Popen(command, stdout=said, env=environ), said, target
+                with store.deaf():
+                    running[chapter] = subprocess.Popen(command, stdout=said, env=environ), said, target
             for chapter, (process, said, target) in list(running.items()):
                 if process.poll() is not None:
                     del running[chapter]
                     said.seek(0)
-                    yield chapter, target if process.returncode == 0 else ChapterFailed(chapter, said.read())
+                    cause = said.read() or _end_of(process.returncode)
+                    yield chapter, target if process.returncode == 0 else ChapterFailed(chapter, cause)
             time.sleep(0.1)
     finally:
         for process, _, _ in running.values():
@@ -159,18 +193,30 @@ def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1)
             process.wait()
 
 
-def main(chapter: str, values: str, target: str) -> int:
-    """Execute one chapter unless another process has just done so; print the traceback of one that fails."""
-    with store.lock(store.folder("locks") / f"{chapter}-{store.key(target)}"):
-        if Path(target).parent == store.folder("executed", chapter) and Path(target).exists():
-            return 0
-        try:
-            execute(chapter, json.loads(values), Path(target))
-        except ChapterFailed as error:
-            print(error.traceback)
-            return 1
-    return 0
+def _end_of(status: int) -> str:
+    """Say in words how a process ended that could not say it itself."""
+    if status < 0:
+        return f"its process, which was killed ({signal.Signals(-status).name}), perhaps for want of memory"
+    return f"its process, which ended with status {status}; what it said of it stands above"
 
 
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+def main() -> int:
+    """Execute the chapter of the command line unless another process has just done so; print why one fails."""
+    chapter, values, target = sys.argv[1:]
+    try:
+        name = store.folder("locks") / f"{chapter}-{store.key(target)}"
+        with store.lock(name, f"another process executes chapter {chapter}"), store.scratch() as scratch:
+            tempfile.tempdir = str(scratch)  # where the kernel's ports are written: nothing is left if we are killed
+            if Path(target).parent == store.folder("executed", chapter) and whole(Path(target)):
+                return 0
+            execute(chapter, json.loads(values), Path(target), scratch)
+    except ChapterFailed as error:
+        print(error.traceback)
+    except OSError as error:
+        print(f"its process: {error.filename or target}: {error.strerror or error}")
+    except Exception:
+        print(f"its process:\n{traceback.format_exc()}")
+    else:
+        return 0
+    return 1
+

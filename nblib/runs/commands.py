@@ -4,7 +4,6 @@ What takes seconds to import is imported where it is needed, so that a slip is t
 """
 import argparse
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +18,6 @@ from nblib.runs.parameters import Refused, WorkFailed
 def act(given: argparse.Namespace) -> int:
     """Do what the command line asks; an error that the reader can mend becomes one message, without a traceback."""
     _make_variables_absolute()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the work as Ctrl-C does
     actions = {"build": _build, "run": _run, "results": _results, "data": _data, "doctor": _doctor}
     try:
         return actions[given.command](given) or 0
@@ -38,6 +36,7 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _build(given: argparse.Namespace) -> None:
+    _expect_writable(store.ROOT / "_build/stage/page", "`run NAME -o FILE` needs no such folder")
     from nblib.runs import book
 
     first = book.build(
@@ -58,7 +57,10 @@ def _run(given: argparse.Namespace) -> None:
     target = Path(given.o) if given.o else store.ROOT / "_build/runs" / f"{chapter}.ipynb"
     if target.suffix != ".ipynb" or target.resolve().parent == parameters.BOOK.resolve():
         raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb, outside book/")
-    _expect_writable(target)
+    _expect_writable(target, "name another file with -o")
+    if given.record:
+        home = parameters.BOOK / "results" / parameters.lesson_of(chapter)
+        _expect_writable(home / "run", "record in a checkout that can be")
     values = parameters.check(chapter, _with_absolute_paths(values))
 
     from nblib.runs import bookkeeping
@@ -112,14 +114,14 @@ def _make_variables_absolute() -> None:
             os.environ[name] = os.pathsep.join(str(Path(place).expanduser().absolute()) for place in places)
 
 
-def _expect_writable(target: Path) -> None:
-    """Refuse a file that cannot be written, before the work whose result it shall hold."""
+def _expect_writable(target: Path, way_out: str) -> None:
+    """Refuse a file that cannot be written, before the work whose result it shall hold; say a way out."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
-        raise Refused(f"{target} can't be written: {error.strerror}; name another file with -o") from None
+        raise Refused(f"{target} can't be written: {error.strerror}; {way_out}") from None
 
 
 def _results(given: argparse.Namespace) -> int | None:

@@ -1,12 +1,17 @@
-"""The project's own virtual environment, made from the pins; needs nothing but the standard library."""
+"""The project's own virtual environment, made from the pins, and what Ctrl-C does; needs the standard library alone."""
 import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import venv
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+
+from nblib import store
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".venv"
@@ -14,6 +19,34 @@ BIN = HOME / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = HOME / "pins.sha256"
 VERSIONS = ((3, 11), (3, 12))
+
+
+_interrupted_at = float("-inf")
+
+
+def interrupted(*_: object) -> None:
+    """Raise KeyboardInterrupt, as a handler of signals; once, for who presses Ctrl-C several times means one."""
+    global _interrupted_at
+    before, _interrupted_at = _interrupted_at, time.monotonic()
+    if _interrupted_at - before > 1:
+        raise KeyboardInterrupt
+
+
+def heed_interrupts() -> None:
+    """Let Ctrl-C, and a polite kill, end the work in one line, also where a shell began it in the background."""
+    default = sys.unraisablehook
+
+    def unraisable(problem: object) -> None:
+        if not issubclass(problem.exc_type, KeyboardInterrupt):
+            return default(problem)
+        store.say("interrupted")  # where Python can pass it on to nobody, such as at the end of an import
+        os._exit(130)
+
+    sys.unraisablehook = unraisable
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
+    if os.name != "nt":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class SetUpError(RuntimeError):
@@ -46,47 +79,61 @@ def enter(argv: list[str], module: str = "nblib") -> None:
         raise SetUpError(
             f"Python {sys.version.split()[0]} was given, 3.11 or 3.12 is needed: call it as `python3.11 -m nblib ...`."
         )
-    with set_up_lock():
+    with set_up_lock() as held:
         if not ready():
-            install()
+            install(held)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environ = os.environ | {"PYTHONPATH": path}
     if os.name == "nt":
         sys.exit(subprocess.call([str(PYTHON), "-m", module, *argv], env=environ))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it waits until the new Python knows what to do then
     os.execve(PYTHON, [str(PYTHON), "-m", module, *argv], environ)  # signals reach the work itself
 
 
 @contextlib.contextmanager
-def set_up_lock():
-    """Let one process at a time make the environment; the lock goes with the process that holds it."""
-    if os.name == "nt":
-        yield
-        return
-    import fcntl
-
+def set_up_lock() -> Iterator[IO]:
+    """Let one process at a time make the environment; yield what holds the lock, for the processes that do the work."""
     with open(ROOT / "pyproject.toml") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        store.hold(handle, "another set-up is running")
+        yield handle
 
 
-def install() -> None:
-    """Install the pins with the uv that they name, the library itself, and the scripts of the pages."""
-    print("nblib: making .venv from requirements.txt (once; it takes 8 GB of disk)", file=sys.stderr, flush=True)
+def steps() -> list[list[str | Path]]:
+    """Return the commands that make the environment: install the uv of the pins, with it the others, and the library."""
     pins = ROOT / "requirements.txt"
     uv = next(line.split(";")[0].strip() for line in pins.read_text().splitlines() if line.startswith("uv=="))
-    environ = os.environ | {"VIRTUAL_ENV": str(HOME)}
-    environ.pop("PYTHONPATH", None)
-    steps = [
+    return [
+        [sys.executable, "-m", "venv", "--clear", HOME],
         [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", uv],
         [BIN / "uv", "pip", "sync", "--quiet", "--compile-bytecode", pins],  # or each kernel may compile torch anew
         [BIN / "uv", "pip", "install", "--quiet", "--no-deps", "-e", ROOT],
-        [PYTHON, "-m", "nblib.runs.vendor"],
+        [PYTHON, "-m", "nblib.runs.vendor"],  # the scripts of the pages
     ]
+
+
+def install(held: IO | None = None) -> None:
+    """Make the environment, step by step.
+
+    Args:
+        held: the file that is locked meanwhile. The steps have it as their input, so that the lock is held until the
+            last of them has ended, also where this process is killed.
+    """
+    store.say("making .venv from requirements.txt (once; it takes 8 GB of disk)")
+    environ = os.environ | {"VIRTUAL_ENV": str(HOME)}
+    environ.pop("PYTHONPATH", None)
     try:
         STAMP.unlink(missing_ok=True)
-        venv.create(HOME, with_pip=True, clear=True)
-        for step in steps:
-            subprocess.run([str(part) for part in step], env=environ, cwd=ROOT, check=True)
+        for step in steps():
+            with store.deaf():
+                done = subprocess.Popen([str(part) for part in step], env=environ, cwd=ROOT, stdin=held,
+                                        preexec_fn=None if os.name == "nt" else store.tie)
+            try:
+                status = done.wait()
+            finally:
+                done.kill()
+                done.wait()
+            if status:
+                raise subprocess.CalledProcessError(status, [str(part) for part in step])
         STAMP.write_text(digest())
     except (subprocess.CalledProcessError, OSError) as error:
         free = shutil.disk_usage(ROOT).free / 1e9

@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
+from nblib import store
 from nblib.runs.environment import BIN, ROOT
 
 TARGET = ROOT / "book/_static/vendor"
@@ -36,28 +36,27 @@ def missing() -> list[tuple[str, str, str, str]]:
 def fetch() -> None:
     """Bring whatever is missing, through npm, and check it.
 
-    Raises RuntimeError when a file arrives with another content than the one that was pinned.
+    Raises:
+        RuntimeError: a file that could not be had, or that arrives with another content than the one that was pinned.
     """
     wanted = missing()
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with store.scratch() as folder:
         for package in sorted({item[0] for item in wanted}):
             npm = BIN / ("npm.cmd" if os.name == "nt" else "npm")
-            archive = subprocess.run(
-                [npm, "pack", "--silent", package], cwd=folder, check=True, text=True, stdout=subprocess.PIPE
-            ).stdout.split()[-1]
-            with tarfile.open(Path(folder, archive)) as tar:
+            done = subprocess.run([npm, "pack", "--silent", package], cwd=folder, text=True, capture_output=True)
+            if done.returncode:
+                said = (done.stderr.strip() or "npm says nothing").splitlines()[-1]
+                raise RuntimeError(f"npm could not fetch {package}: {said}")
+            with tarfile.open(folder / done.stdout.split()[-1]) as tar:
                 for _, inner, name, digest in (item for item in wanted if item[0] == package):
                     content = tar.extractfile(f"package/{inner}").read()
                     if hashlib.sha256(content).hexdigest() != digest:
                         raise RuntimeError(f"{package}: {inner} is not the file that was pinned; nothing was written")
-                    part = TARGET / f".{name}.part"
-                    part.write_bytes(content)
-                    part.replace(TARGET / name)
+                    store.write(TARGET / name, content)
 
 
 if __name__ == "__main__":
     try:
         fetch()
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (RuntimeError, OSError) as error:
         sys.exit(f"nblib: the pages' scripts could not be fetched: {error}")

@@ -67,7 +67,7 @@ def once(path: Path, train: Callable[[Callable[[], Path]], Kept], *, device: str
             Called again after an interruption, it runs through those that it had.
         device: as in `choose_device`, for the conditions.
     """
-    with store.lock(path):
+    with store.lock(path, f"another process trains {path.stem}"):
         found = _readable(path)
         if found is None:
             begun, states, went_on = time.monotonic(), [], []

@@ -5,15 +5,11 @@ import pickle
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from nblib import store
-
-COMMAND = "from nblib.training.processes import child; child()"
 
 
 def run(function: Callable[..., object], count: int, **arguments: object) -> None:
@@ -32,17 +28,19 @@ def run(function: Callable[..., object], count: int, **arguments: object) -> Non
         RuntimeError: any other error of the function, or a process that was killed.
     """
     payload = _packed(function, arguments)
-    with tempfile.TemporaryDirectory() as folder:
+    command = store.tied("nblib.training.processes:child")
+    with store.scratch() as folder:
         shared = {
             "PYTHONPATH": os.pathsep.join([str(store.ROOT), *(path or os.getcwd() for path in sys.path)]),
             "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NBLIB_ERRORS": folder,
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NBLIB_ERRORS": str(folder),
         }
         processes = []
         try:
             for rank in range(count):
                 environ = os.environ | shared | {"LOCAL_RANK": str(rank)}
-                processes.append(subprocess.Popen([sys.executable, "-c", COMMAND], stdin=subprocess.PIPE, env=environ))
+                with store.deaf():
+                    processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, env=environ))
             for process in processes:
                 _send(process, payload)
             while not any(process.poll() for process in processes) and None in [p.poll() for p in processes]:
@@ -52,7 +50,7 @@ def run(function: Callable[..., object], count: int, **arguments: object) -> Non
             for process in processes:
                 process.kill()
                 process.wait()
-        _complain(failed, Path(folder))
+        _complain(failed, folder)
 
 
 def _packed(function: Callable[..., object], arguments: dict[str, object]) -> bytes:
@@ -72,7 +70,7 @@ def _packed(function: Callable[..., object], arguments: dict[str, object]) -> by
 
 
 def _send(process: subprocess.Popen, payload: bytes) -> None:
-    """Send the work; the pipe stays open, so that a process learns from its end that we are gone."""
+    """Send the work."""
     try:
         process.stdin.write(len(payload).to_bytes(8, "little") + payload)
         process.stdin.flush()
@@ -101,7 +99,6 @@ def child() -> None:
     """Do the work of one process: read it from the pipe, run it, leave word of an error."""
     pipe = sys.stdin.buffer
     function, arguments = pickle.loads(pipe.read(int.from_bytes(pipe.read(8), "little")))
-    threading.Thread(target=lambda: (os.read(pipe.fileno(), 1), os._exit(1)), daemon=True).start()
     try:
         function(**arguments)
     except Exception as error:

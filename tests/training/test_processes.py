@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
+import psutil
 import pytest
 import torch
 
@@ -41,6 +43,25 @@ SCRIPT = """
             losses = fit(model, data, epochs=2, batch_size=16, augment="crop_flip", device="cpu", devices=devices)
             save(model, f"{sys.argv[1]}/{name}-{devices}.safetensors", losses=losses)
 """
+
+
+WORK = "import functools, time; from nblib.training import processes\n" \
+       "processes.run(functools.partial(time.sleep, 600), 2)"
+
+
+@pytest.mark.parametrize("seconds", [0, 15], ids=["at their start", "at work"])
+def test_processes_end_when_the_one_that_began_them_is_killed(tmp_path, seconds):
+    parent = psutil.Popen([sys.executable, "-c", WORK], cwd=store.ROOT,
+                          env=os.environ | {"PYTHONPATH": str(store.ROOT), "NBLIB_STORE": str(tmp_path)})
+    end = time.monotonic() + 120
+    while len(family := parent.children()) < 2:
+        assert time.monotonic() < end and parent.poll() is None
+        time.sleep(0.1)
+    time.sleep(seconds)
+    parent.kill()
+    parent.wait()
+    time.sleep(5)
+    assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_two_processes_give_what_one_gives(tmp_path):

@@ -127,7 +127,7 @@ def fetch(name: str, data_dir: Path | str | None = None) -> Path | None:
     target = root / source.folder
     if not source.archives:
         raise RuntimeError(f"{name} cannot be fetched; put into {target}: {source.by_hand}")
-    with store.lock(root / f".{name}"):
+    with store.lock(root / f".{name}", f"another process fetches {name}"):
         if not target.is_dir():
             waiting = root / ".downloads"
             files = [waiting / Path(address).name for address, _ in source.archives]
