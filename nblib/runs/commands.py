@@ -157,7 +157,8 @@ def _verify(name: str, profile: str, seed: int) -> int:
     _finish(lab, values, out)
     numbers, facts = bookkeeping.measured(nbformat.read(out, 4), out)
     found = ledger.compared(name, profile, seed, numbers)
-    agree, lines = ledger.agreement(found, ledger.other_conditions(before, facts))
+    seeds = len({facts["seed"] for facts in ledger.facts(name, profile)})
+    agree, lines = ledger.agreement(found, ledger.other_conditions(before, facts), seeds)
     print(f"{lab}, profile {profile}, seed {seed}: {len(found)} numbers compared; {out}")
     print("\n".join(lines))
     return 0 if agree else 1

@@ -220,29 +220,34 @@ def other_conditions(recorded: Iterable[Mapping], now: Mapping) -> str:
     return ", ".join(words) + f"; not on record: {', '.join(missing)}" * bool(missing)
 
 
-def agreement(found: Mapping[str, tuple[float, float, float]], elsewhere: str) -> tuple[bool, list[str]]:
-    """Say what a new run makes of a recorded one.
+def agreement(found: Mapping[str, tuple[float, float, float]], elsewhere: str, seeds: int) -> tuple[bool, list[str]]:
+    r"""Say what a new run makes of a recorded one.
 
-    Under the same conditions every bit has to repeat. Under others a number may move by one spread over seeds: less
-    than what another seed moves it.
+    Under the same conditions every bit has to repeat. Under others rounding differs, and training enlarges it, at worst
+    until the network is another draw. Two draws differ by up to :math:`t_{n-1}\sqrt2` spreads in 95 % of their numbers;
+    a run is different where more than one number in twenty is further off.
 
     Args:
         found: as from `compared`.
         elsewhere: as from `other_conditions`.
+        seeds: n, on which the spread rests.
 
     Returns:
         Whether the two agree, and in words how far; below that come the names that are furthest apart.
     """
+    from scipy.stats import t as student
+
     worst = sorted((name for name in found if found[name][2]), key=lambda name: -found[name][2])
     if not worst:
         return True, ["equal to the last bit" + _appended(elsewhere)]
-    largest = found[worst[0]][2]
-    agree = bool(elsewhere) and largest <= 1
-    said = f"equal within {largest:.2g} of the spread" if agree else f"different, by {largest:.2g} spreads"
+    apart = found[worst[min(len(found) // 20, len(worst) - 1)]][2]  # further off are no more than one in twenty
+    limit = float(student.ppf(0.975, seeds - 1)) * math.sqrt(2) if seeds > 1 else 1.0
+    agree = bool(elsewhere) and apart <= limit
+    said = f"equal within {apart:.2g} of the spread" if agree else f"different, by {apart:.2g} spreads"
     where = _appended(elsewhere or "under the same conditions")
-    lines = [f"{said} over seeds{where}; {len(worst)} of {len(found)} numbers moved"]
-    told = (f"  {name}: {now!r}, on record {recorded!r}, {apart:.2g} spreads apart"
-            for name, (recorded, now, apart) in ((name, found[name]) for name in worst[:3 if agree else 10]))
+    lines = [f"{said} over seeds{where}; {len(worst)} of {len(found)} numbers moved, the furthest:"]
+    told = (f"  {name}: {now!r}, on record {recorded!r}, {distance:.2g} spreads apart"
+            for name, (recorded, now, distance) in ((name, found[name]) for name in worst[:3 if agree else 10]))
     return agree, [*lines, *told]
 
 

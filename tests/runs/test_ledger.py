@@ -157,14 +157,23 @@ def test_what_is_other_between_two_runs_is_told(recorded, now, words):
 @pytest.mark.parametrize("apart, elsewhere, agree, said", [
     (0.0, "", True, "equal to the last bit"), (0.0, "with other threads", True, "equal to the last bit, with other threads"),
     (0.3, "with other threads", True, "equal within 0.3 of the spread over seeds, with other threads; 1 of 2"),
-    (1.5, "with other threads", False, "different, by 1.5 spreads over seeds, with other threads"),
+    (3.9, "with other threads", True, "equal within 3.9 of the spread"),
+    (4.0, "with other threads", False, "different, by 4 spreads over seeds, with other threads"),
     (1e-9, "", False, "different, by 1e-09 spreads over seeds, under the same conditions"),
 ])
-def test_a_run_under_the_same_conditions_has_to_repeat_every_bit(apart, elsewhere, agree, said):
+def test_a_run_under_the_same_conditions_has_to_repeat_every_bit_and_any_other_to_be_a_draw_of_the_seeds(
+        apart, elsewhere, agree, said):
     found = {"a": (0.1, 0.1, 0.0), "b": (0.5, 0.6, apart)}
-    verdict, (first, *worst) = ledger.agreement(found, elsewhere)
+    verdict, (first, *worst) = ledger.agreement(found, elsewhere, 5)  # 2.776 times the root of 2 is 3.926
     assert verdict == agree and first.startswith(said)
     assert [line.split(":")[0].strip() for line in worst] == ["b"] * bool(apart)
+
+
+@pytest.mark.parametrize("far, agree", [(5, True), (6, False)])
+def test_one_number_in_twenty_may_be_far_off(far, agree):
+    found = {str(place): (0.1, 0.2, 50.0 if place < far else 0.5) for place in range(100)}
+    verdict, (first, *_) = ledger.agreement(found, "with other threads", 3)
+    assert verdict == agree and first.startswith("equal within 0.5 of" if agree else "different, by 50 spreads")
 
 
 def test_what_was_moved_here_reads_as_it_was():
