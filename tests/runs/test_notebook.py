@@ -21,6 +21,14 @@ def test_the_parameters_come_back_as_attributes(names, capsys):
     assert "seed 3" in capsys.readouterr().out
 
 
+def test_numbers_that_papermill_leaves_as_texts_mean_what_people_write(names):
+    from papermill.cli import _resolve_type  # of -p; a file of -f is YAML 1.1, where 1e-3 is a text
+
+    texts = {"learning_rate": _resolve_type("5e-4"), "train_images": _resolve_type("1_000"), "keep": "2e-1"}
+    run = notebook.start("saliency_lab", names | texts)
+    assert (run.learning_rate, run.train_images, run.keep) == (0.0005, 1000, 0.2)
+
+
 def test_a_misspelt_name_is_refused_at_first_and_a_variable_is_not_later(names):
     with pytest.raises(Refused, match="no parameter 'sede'.*nearest: 'seed'"):
         notebook.start("saliency_lab", names | {"sede": 3})

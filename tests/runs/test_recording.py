@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.fixtures.project import Project
 
@@ -40,6 +41,8 @@ def test_seeds_are_recorded_with_their_own_facts(project, recorded):
     assert [it["commit"] for it in facts] == [recorded] * 2 and not any(it["dirty"] for it in facts)
     assert all(it["threads"] == 1 and it["seconds"] > 0 and it["parameters"]["rate"] == 0.2 for it in facts)
     networks = [it["networks"][0] for it in facts]
+    features = torch.backends.cpu.get_cpu_capability()
+    assert all(features in made["processor"] for made in (*facts, *(network["training"] for network in networks)))
     assert networks[0]["file"] != networks[1]["file"]
     assert all(it["training"]["threads"] == 1 and it["training"]["processor"] for it in networks)
     rows = list(csv.DictReader(files(project)["small-seed1.csv"].decode().splitlines()))
