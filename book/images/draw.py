@@ -52,7 +52,61 @@ def saliency_toy() -> Figure:
     return saturating_toy()
 
 
-PICTURES = {"saliency.png": saliency, "saliency_toy.png": saliency_toy}
+def contribution_modes() -> Figure:
+    """Return the picture that the lesson on modes opens with: images sorted by class, and by lot on random weights."""
+    import torch
+
+    from nblib.figures import panels
+
+    run, images, labels, (net, blank) = _modes_networks()
+    lots = torch.arange(len(labels)).remainder(9)[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
+    cells = [_sorted_by(net, images, None, labels, run.seed), _sorted_by(blank, images, lots, lots, run.seed)]
+    return panels([cells], columns=["trained, sorted by class", "random weights, sorted by lot"])
+
+
+def contribution_modes_toy() -> Figure:
+    """Return the drawing of contributions as recipes and who uses which."""
+    from nblib.figures import recipes_toy
+
+    return recipes_toy()
+
+
+PICTURES = {"saliency.png": saliency, "saliency_toy.png": saliency_toy, "contribution_modes.png": contribution_modes,
+            "contribution_modes_toy.png": contribution_modes_toy}
+
+
+def _modes_networks() -> tuple:
+    """Return the default parameters of the lesson on modes, held-out images, their classes, two networks."""
+    import torch
+
+    from nblib.data import load
+    from nblib.models import build
+
+    run, (net, _) = _networks()
+    test = load("shapes", split="held_out", limit=900, size=run.image_size, seed=run.seed)
+    blank = build(run.model, classes=len(test.classes), size=run.image_size, seed=run.seed)
+    for module in blank.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the mean over all batches
+    with torch.no_grad():
+        blank.train()(test.images)
+    return run, test.images, test.labels, (net, blank.eval())
+
+
+def _sorted_by(network, images, towards, marks, seed: int):
+    """Return the loadings (rows, images) of the mode that fits each mark best, on images that had no part in the fit."""
+    from nblib.methods.contributions import contributions, excitation_inhibition
+    from nblib.methods.modes import class_correlation, kept_modes
+    from nblib.targets import class_logit
+
+    target = None if towards is None else class_logit(towards)
+    sums = excitation_inhibition(contributions(network, images, "layer2", target=target)["layer2"])[0]
+    half = len(sums) // 2
+    modes = kept_modes(sums[:half], n_modes=3 * sums.shape[1], seed=seed)
+    best = class_correlation(modes.load(sums[:half]), marks[:half]).argmax(0)
+    order = marks[half:].argsort(stable=True)
+    rows = modes.load(sums[half:])[order][:, best].T  # (marks, images)
+    return rows.repeat_interleave(rows.shape[1] // len(rows), 0)
 
 
 def _row(network, picture) -> list:

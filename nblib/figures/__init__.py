@@ -10,7 +10,7 @@ A map of the room; it lays out what it is given, and measures nothing:
 All take tensors on any device or arrays, which `inputs` checks, and draw in the `style` of the book: 7.2 inches wide or
 less, told apart without seeing all colours.
 """
-from nblib.figures.drawings import path_frame, saturating_toy
+from nblib.figures.drawings import path_frame, recipes_toy, saturating_toy
 from nblib.figures.mosaic import panels
 from nblib.figures.pictures import image_grid, map_grid
 from nblib.figures.plots import bars, curves, heatmap
@@ -23,8 +23,8 @@ from nblib.figures.widgets import frame_player
 
 __all__ = [
     "bars", "curves", "density", "frame_player", "heatmap", "image_grid", "Judged", "map_grid", "PALETTE", "panels",
-    "path_frame", "saturating_toy", "show_source", "Source", "Table", "table", "use_style", "verdict_chart",
-    "violins",
+    "path_frame", "recipes_toy", "saturating_toy", "show_source", "Source", "Table", "table", "use_style",
+    "verdict_chart", "violins",
 ]
 
 use_style()

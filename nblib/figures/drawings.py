@@ -1,4 +1,4 @@
-"""Drawings that are an idea: the toy on which slope, share and need differ, and the walk of integrated gradients."""
+"""Drawings that are an idea: a toy whose slope, share and need differ, the walk to an image, recipes of channels."""
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -17,6 +17,8 @@ ANSWERS = {  # question -> (what is asked, the map)
     "need": ("Without it:\nwhat is lost?", ((Fraction(1, 2), 0), (Fraction(1, 4), 0))),
 }
 SIGNS = {"1/2": "½", "1/3": "⅓", "2/3": "⅔", "1/4": "¼", "3/4": "¾"}
+USES = ((1, 0), (0, 1), (1, 0), (1, 1))  # four images, two recipes
+RECIPES = ((2, 0, 1, 0), (0, 1, 0, 3))  # two recipes, four channels
 CELL = 0.52  # inches: the side of a drawn pixel
 
 
@@ -71,6 +73,33 @@ def _network(axis, left: float, top: float) -> None:
 def _said(value: Fraction) -> str:
     """Return a fraction as it is written by hand."""
     return SIGNS.get(str(value), str(value))
+
+
+def recipes_toy() -> Figure:
+    """Draw four images' contributions as a table of who uses which recipe, times two recipes of four channels."""
+    height = 2.35
+    figure = Figure(figsize=(NARROW, height))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(0, NARROW), ylim=(0, height))
+    axis.set_axis_off()
+    added = [[sum(use * recipe[channel] for use, recipe in zip(row, RECIPES)) for channel in range(4)] for row in USES]
+    top, side = height - 0.42, 0.4
+    for left, name, rows, colour in ((0.1, "contributions", added, GREY), (2.2, "who uses which", USES, BLUE),
+                                     (3.5, "recipes", RECIPES, ORANGE)):
+        width = side * len(rows[0])
+        axis.text(left + width / 2, top + 0.12, name, ha="center", va="bottom", fontsize=LETTERS, weight="bold")
+        for row, line in enumerate(rows):
+            for column, value in enumerate(line):
+                corner = (left + column * side, top - (row + 1) * side)
+                axis.add_patch(Rectangle(corner, side, side, facecolor=colour, alpha=0.12 + 0.13 * value, linewidth=0))
+                axis.add_patch(Rectangle(corner, side, side, facecolor="none", edgecolor=GREY, linewidth=0.8))
+                axis.text(corner[0] + side / 2, corner[1] + side / 2, str(value), ha="center", va="center",
+                          fontsize=LETTERS + 1)
+    for left, sign in ((1.95, "="), (3.25, "×")):
+        axis.text(left, top - 2 * side, sign, ha="center", va="center", fontsize=LETTERS + 6)
+    axis.text(0.9, top - 4 * side - 0.06, "image by channel", ha="center", va="top", fontsize=LETTERS - 1)
+    axis.text(4.3, top - 2 * side - 0.06, "mode by channel", ha="center", va="top", fontsize=LETTERS - 1)
+    return figure
 
 
 def path_frame(image, accumulated, target: Sequence[float], at: int) -> Figure:
