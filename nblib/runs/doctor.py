@@ -55,12 +55,20 @@ def _scripts() -> tuple[bool, str]:
 
 
 def _disk() -> tuple[bool, str]:
+    pages = store.ROOT / "_build"
     try:
         with tempfile.TemporaryFile(dir=store.folder()):
             pass
-        free = shutil.disk_usage(store.folder()).free / GIGABYTE
     except OSError as error:
         return False, f"the store can't be written ({error.strerror}): set NBLIB_STORE to a folder that can"
+    try:
+        if store.IN_CHECKOUT:
+            pages.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=pages):
+                pass
+        free = shutil.disk_usage(store.folder()).free / GIGABYTE
+    except OSError as error:
+        return False, f"{pages} can't be written ({error.strerror}): no pages can be built, `run NAME -o FILE` works"
     return free > 1, f"{free:.0f} GB of disk are free" + ("" if free > 1 else "; the default run wants 1 GB")
 
 
