@@ -6,7 +6,7 @@ from nblib.engine.precision import as_given
 
 
 def magnitudes(values: Tensor) -> Tensor:
-    """Return |values| as float64 (N, d), each row divided by its largest; an all-zero or non-finite row is all NaN."""
+    """Return absolute values as float64 (N, d), each row divided by its largest; an all-zero or non-finite row is all NaN."""
     if values.ndim < 2 or not values.numel():
         raise ValueError(f"a tensor {tuple(values.shape)} was given, expected (N, ...), one map a row, not empty")
     flat = values.detach().double().flatten(1).abs()
