@@ -3,7 +3,8 @@
 A map of the room, in the order in which a method uses it:
 
 - `inputs`: `check_inputs` refuses a model or images that cannot be explained, and is called once, first, by every
-  public function; `baseline_for`, `options_of` and `seeded` check what else was given.
+  public function; `baseline_for`, `options_of` and `seeded` check what else was given; `drawing_from` lets others'
+  code draw from a seed.
 - `trial`: the part of that check for which the network runs, once: are its rows independent of each other?
 - `parameters`: `refuse_reparametrised`, where weights themselves are asked for.
 - `rows`: `chunks` cuts the steps × N rows of a computation into passes that have room in memory, as `rows_at_once`
@@ -19,7 +20,7 @@ A map of the room, in the order in which a method uses it:
 A `Room` says how many values one pass takes. It was measured for each kind of computation: `PIXELS` for passes of whole
 networks, `ACTIVATIONS` for the second half of one; others have their own.
 """
-from nblib.engine.inputs import baseline_for, check_inputs, expect_finite, options_of, seeded
+from nblib.engine.inputs import baseline_for, check_inputs, drawing_from, expect_finite, options_of, seeded
 from nblib.engine.layers import (
     ACTIVATIONS,
     Head,
@@ -52,8 +53,9 @@ from nblib.engine.tangents import forward_mode, unpacked
 
 __all__ = [
     "ACTIVATIONS", "as_given", "baseline_for", "channel_axis", "channel_axis_of", "check_inputs", "chunks",
-    "cut_layers", "exactly", "expect_finite", "expect_logits", "explained", "forward_mode", "frozen", "Head", "hoyer",
-    "logit_after", "logits_after", "logits_of", "magnitudes", "nonnegative_output", "options_of", "PIXELS",
-    "pools_first", "precise", "predicted", "quadrature_rule", "QUADRATURES", "refuse_repeated", "refuse_reparametrised",
-    "Room", "rows_at_once", "seeded", "slope_if_affine", "slope_of", "unpacked", "weighted_gradient",
+    "cut_layers", "drawing_from", "exactly", "expect_finite", "expect_logits", "explained", "forward_mode",
+    "frozen", "Head", "hoyer", "logit_after", "logits_after", "logits_of", "magnitudes", "nonnegative_output",
+    "options_of", "PIXELS", "pools_first", "precise", "predicted", "quadrature_rule", "QUADRATURES",
+    "refuse_reparametrised", "refuse_repeated", "Room", "rows_at_once", "seeded", "slope_if_affine", "slope_of",
+    "unpacked", "weighted_gradient",
 ]

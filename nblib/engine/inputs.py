@@ -1,6 +1,7 @@
 """What a method is given: the model, the images, its options and its baseline, each checked before work."""
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,18 @@ def options_of(method: str, function: Callable, given: dict[str, object]) -> dic
 def seeded(seed: int) -> torch.Generator:
     """Return a source of random numbers on the CPU, so that a seed means the same on every device."""
     return torch.Generator().manual_seed(expect_int("seed", seed, 0))
+
+
+@contextlib.contextmanager
+def drawing_from(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Let PyTorch draw from `seed` in the block, on the CPU and a device; afterwards all generators are as before."""
+    gpus = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the other GPUs' generators too
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def expect_finite(what: str, values: Tensor) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nblib.checks import expect_int
-from nblib.engine import refuse_reparametrised
+from nblib.engine import drawing_from, refuse_reparametrised
 
 
 def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True) -> Iterator[tuple[str, nn.Module]]:
@@ -39,8 +39,7 @@ def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True)
     for number, layer in enumerate(reversed(layers)):
         if not cascading:
             current = copy.deepcopy(model)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed * len(layers) + number)  # leaves the GPUs' generators alone
+        with drawing_from(seed * len(layers) + number):
             _initialise(current.get_submodule(layer))
         yield layer, copy.deepcopy(current)
 

@@ -1,10 +1,9 @@
 """The training loop itself: epochs, steps, and the state from which an interrupted run goes on."""
-import contextlib
 import functools
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from nblib import store
 from nblib.data import Images
-from nblib.engine import expect_logits
+from nblib.engine import drawing_from, expect_logits
 from nblib.models import together, weights
 from nblib.training.optimizers import Ranger
 
@@ -80,7 +79,7 @@ def train(*, model: nn.Module, data: Images, options: dict, loss: Loss, after_st
     shown = progress and fabric.global_rank == 0 and sys.stderr.isatty()
     bar = tqdm(range(len(losses), options["epochs"]), desc="training", unit="epoch", ascii=True, disable=not shown)
     for epoch in bar:
-        with _seeded(fabric.device, store.seed(options["seed"], epoch)):
+        with drawing_from(store.seed(options["seed"], epoch), fabric.device):  # of dropout
             losses.append(_epoch(fabric, wrapped, optimizer, read, data.labels, epoch, options, loss, after_step))
         bar.set_postfix(loss=f"{losses[-1]:.3f}")
         if checkpoint and fabric.global_rank == 0:
@@ -120,17 +119,6 @@ def _epoch(fabric: "Fabric", model: nn.Module, optimizer: torch.optim.Optimizer,
                 after_step(model.module)
         total += value.detach() * len(mine)
     return float(fabric.all_reduce(total, reduce_op="sum")) / count
-
-
-@contextlib.contextmanager
-def _seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """Draw dropout from `seed` within the block, and leave the caller's generators as they were."""
-    gpus = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
-        torch.default_generator.manual_seed(seed)
-        if gpus:
-            torch.cuda.manual_seed(seed)
-        yield
 
 
 def _reader(data: Images, device: torch.device) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,6 @@
 """Networks of torchvision, of timm and of the reader, with and without their published weights."""
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -78,3 +80,22 @@ def test_published_weights_keep_all_but_a_last_layer_of_another_number_of_classe
     save_file(by_hand.state_dict(), tmp_path / "timm" / "resnet10t.safetensors")
     model = build("timm:resnet10t", classes=3, size=32, weights="default")
     assert torch.equal(model.layer1[0].conv1.weight, by_hand.layer1[0].conv1.weight) and model.fc.out_features == 3
+
+
+def test_a_module_whose_name_was_taken_by_one_of_another_folder_is_refused(tmp_path, monkeypatch):
+    """Python would give the one that it has, whose weights would then be kept under the name of the other."""
+    for folder, width in (("first", 2), ("second", 3)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "namesake_nets.py").write_text(
+            "from torch import nn\n\n\ndef make(*, classes, size):\n"
+            f"    wide = {width}\n"
+            "    return nn.Sequential(nn.Conv2d(3, wide, 1), nn.Flatten(), nn.Linear(wide * size**2, classes))\n")
+    with monkeypatch.context() as first:
+        first.syspath_prepend(tmp_path / "first")
+        assert build("namesake_nets:make", classes=2, size=4)[0].out_channels == 2
+        assert build("namesake_nets:make", classes=2, size=4)[0].out_channels == 2
+    monkeypatch.syspath_prepend(tmp_path / "second")
+    with pytest.raises(ValueError, match="'namesake_nets' was imported from .*first.*second.*new process"):
+        build("namesake_nets:make", classes=2, size=4)
+    monkeypatch.delitem(sys.modules, "namesake_nets")
+    assert build("namesake_nets:make", classes=2, size=4)[0].out_channels == 3

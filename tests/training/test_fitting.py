@@ -100,3 +100,34 @@ def test_a_small_network_learns_real_photographs(real, name, folder):
     model = build("small_resnet", classes=len(images.classes), size=32)
     training.fit(model, images, epochs=5, augment="flip", progress=False)
     assert training.evaluate(model, held_out) > 0.3  # chance is 0.1
+
+
+def test_networks_that_cannot_learn_are_refused():
+    frozen = tiny().requires_grad_(False)
+    for model in (frozen, torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())):
+        with pytest.raises(ValueError, match="no weights that can learn"):
+            run(model)
+    frozen[-1].requires_grad_(True)
+    before = frozen[0].weight.clone()
+    run(frozen, epochs=1)
+    assert torch.equal(frozen[0].weight, before)
+
+
+def test_the_generators_of_all_devices_are_left_alone(device):
+    """Of the GPUs too, whether the work is theirs or not."""
+    from nblib.metrics import randomized_stages
+
+    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+    model = tiny()
+    run(model, epochs=1, device=str(device))
+    randomized_stages(model.to(device), count=2)
+    training.predict(model.to(device), bright().images.to(device))
+    after = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
+    assert all(map(torch.equal, states, after))
+
+
+def test_no_source_seeds_all_generators_at_once():
+    from nblib.store import sources
+
+    for path in sources(""):
+        assert "torch.manual_seed(" not in path.read_text() and "seed_all(" not in path.read_text(), path

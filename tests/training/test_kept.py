@@ -1,4 +1,6 @@
 """Trainings that are done once: by their key, behind a lock, gone on with after an interruption."""
+import importlib
+
 import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -107,3 +109,17 @@ def test_what_cannot_be_kept_is_refused():
         training.trained("small_resnet", bright(), epoch=1)
     with pytest.raises(ValueError, match="no key"):
         training.trained("small_resnet", Images(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), "ab"), epochs=1)
+
+
+def test_a_reader_s_folder_may_be_called_like_a_library(tmp_path, monkeypatch):
+    """What lies in it decides what is kept, whatever the folder is called."""
+    folder, paths = tmp_path / "timm" / "torch", []
+    folder.mkdir(parents=True)
+    monkeypatch.syspath_prepend(folder)
+    for width in (2, 3):
+        (folder / "odd_place.py").write_text(f"from torch import nn\n\n\nclass Net(nn.Linear):\n    width = {width}\n")
+        importlib.invalidate_caches()
+        module = importlib.import_module("odd_place")
+        paths.append(training.kept_at("odd_place:make", module.Net(2, 2), bright(), 1))
+        monkeypatch.delitem(sys.modules, "odd_place")
+    assert paths[0] != paths[1]

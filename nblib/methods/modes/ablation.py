@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nblib.checks import expect_int, expect_number
 from nblib.engine import check_inputs, expect_finite, logits_after
 from nblib.methods.modes.relations import mode_channels
-from nblib.targets import expect_labels
+from nblib.targets import expect_classes, expect_labels
 
 
 class Ablation(NamedTuple):
@@ -58,7 +58,7 @@ def ablation_curves(model: nn.Module, images: Tensor, labels: Tensor, layer: str
     groups = labels if groups is None else torch.as_tensor(groups, device=images.device)
     count = _expect_fit(rankings, groups, output.shape[1], len(images))
     member = torch.nn.functional.one_hot(groups, count).T.double()  # (G, N)
-    before = (logits.argmax(1) == labels).double()
+    before = (expect_classes(logits).argmax(1) == labels).double()
     right: dict[bytes, Tensor] = {}  # by the channels that stay: which images are right, (N,)
 
     def ratios(ranking: Tensor, group: int, share: float) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nblib import store
 from nblib.checks import expect_int, expect_number, expect_one_of
-from nblib.engine import expect_finite, precise
+from nblib.engine import drawing_from, expect_finite, precise
 from nblib.methods.modes.autoencoder import SparseAutoencoder
 from nblib.models import weights as files
 
@@ -108,8 +108,7 @@ def fit_modes(contributions: Tensor, *, n_modes: int, codes: str = "threshold", 
                    seed=expect_int("seed", seed, 0))
     if firing_rate is not None:
         expect_number("firing_rate", firing_rate, 1e-6, 1 - 1e-6)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with drawing_from(seed):
         model = SparseAutoencoder(rows.shape[1], n_modes, codes=codes, threshold=threshold, active=active,
                                   hidden=hidden, nonnegative=nonnegative).to(rows)
     model.eval()
@@ -170,8 +169,7 @@ def _train(model: SparseAutoencoder, rows: Tensor, options: dict, checkpoint: Pa
     for epoch in range(done, epochs):
         generator = torch.Generator().manual_seed(store.seed(options["seed"], epoch))
         order = torch.randperm(len(rows), generator=generator).to(rows.device)
-        with torch.random.fork_rng(devices=[rows.device] if rows.is_cuda else []):
-            torch.manual_seed(store.seed(options["seed"], "dropout", epoch))
+        with drawing_from(store.seed(options["seed"], "dropout", epoch), rows.device):
             for number, batch in enumerate(order.tensor_split(per_epoch), epoch * per_epoch + 1):
                 if number > options["steps"]:
                     break

@@ -4,11 +4,10 @@ A ticket is a copy of the first, untrained network in which some weights are zer
 that copy anew, so that nothing of an earlier round can come along. What tickets have to be compared with is in
 `nblib.methods.pruning.controls`.
 """
-import contextlib
 import copy
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 
 from nblib.checks import expect_int, expect_number, expect_one_of
+from nblib.engine import drawing_from
 from nblib.methods.pruning.masks import (
     SCOPES,
     Hold,
@@ -116,7 +116,7 @@ def train_ticket(model: nn.Module, mask: Mask, fit: Fit, *, hold: bool = True, s
     back_to_zero = Hold(model, mask)
     back_to_zero()
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    with _drawing_from(seed):
+    with drawing_from(expect_int("seed", seed, 0)):
         fit(model, after_step=back_to_zero if hold else let_grow)
     model.eval().zero_grad()
     bad = next((name for name, weight in model.named_parameters() if not weight.isfinite().all()), None)
@@ -134,7 +134,7 @@ def train_ticket(model: nn.Module, mask: Mask, fit: Fit, *, hold: bool = True, s
 
 def make_network(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Return a network of the caller's making, its weights from `seed` as far as PyTorch draws them."""
-    with _drawing_from(seed):
+    with drawing_from(expect_int("seed", seed, 0)):
         model = make_model()
     if not isinstance(model, nn.Module):
         raise ValueError(f"make_model returned {type(model).__name__}, expected an nn.Module")
@@ -176,11 +176,3 @@ def _percentile_mask(ticket: Ticket, share: float) -> Mask:
         threshold = float(numpy.percentile(nonzero, 100 * share)) if len(nonzero) else 0.0
         mask[name] = expect_kept(ticket.mask, name, weight) & (size >= threshold)
     return mask
-
-
-@contextlib.contextmanager
-def _drawing_from(seed: int) -> Iterator[None]:
-    """Seed PyTorch's CPU generator for the block, and leave the caller's as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(expect_int("seed", seed, 0))
-        yield
