@@ -1,5 +1,6 @@
 """Trainings that are done once: by their key, behind a lock, gone on with after an interruption."""
 import importlib
+import sys
 
 import pytest
 import torch
