@@ -17,12 +17,14 @@ def expect(values: Mapping[str, object], images: Images, model: nn.Module) -> No
         model: the network as the chapter builds it, in evaluation mode.
     """
     name = values["model"]
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for which, tensor in tensors.items():
+    for which, tensor in model.named_parameters():
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise ValueError(f"model {name!r}: {which} is {tensor.dtype}, expected torch.float32: call .float()")
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        if not tensor.isfinite().all():
             raise ValueError(f"model {name!r}: {which} has values that are not finite (NaN or infinite)")
+    for which, tensor in model.named_buffers():  # which may be infinite, as a mask of attention is
+        if tensor.isnan().any():
+            raise ValueError(f"model {name!r}: {which} has values that are NaN")
     if values.get("epochs"):
         otherwise = "-p epochs 0 explains a network as it is" if "weights" in values else "this chapter has to train"
         if not any(parameter.requires_grad for parameter in model.parameters()):
