@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nblib.data import Images
-from nblib.engine import logit_after, nonnegative_output, refuse_repeated, slope_if_affine
+from nblib.methods.concepts import Craft
 from nblib.methods.pruning import magnitude_mask
 from nblib.methods.saliency import last_spatial_layer
 
@@ -22,13 +22,12 @@ def expect(values: Mapping[str, object], images: Images, model: nn.Module) -> No
     magnitude_mask(model, 0.5)  # the networks are pruning's
     picture = images.images
     layer = values["layer"] or last_spatial_layer(model, picture)
-    refuse_repeated(model, layer, picture)
-    channels = nonnegative_output(model, layer, picture).shape[1]
+    noise = torch.rand(2, *picture.shape[1:], generator=torch.Generator().manual_seed(0))
+    tried = torch.cat([picture, noise])
+    craft = Craft(model, layer, crop=1.0, n_concepts=1).fit(tried)
+    channels = craft.bank.shape[1]
     if values["n_concepts"] > channels:
         raise ValueError(f"n_concepts: {values['n_concepts']} was given; layer {layer!r} has {channels} channels, "
                          "expected at most as many concepts")
-    noise = torch.rand(2, *picture.shape[1:], generator=torch.Generator().manual_seed(0))
-    head, output = logit_after(model, layer, torch.cat([picture, noise]), classes[0])
-    if values["estimator"] == "exact" and slope_if_affine(head, output) is None:
-        raise ValueError(f"estimator: 'exact' was given; the logits are not affine in the output of layer {layer!r}: "
-                         "take -p estimator sobol, or the last layer before average pooling and a linear one")
+    options = {} if values["estimator"] == "exact" else {"samples": 32}
+    craft.image_importance(tried, classes[0], estimator=values["estimator"], **options)
