@@ -8,6 +8,7 @@ A map of the room:
 - `files`: sets that are read: the `photographs` that packages carry, the `real` ones, each as a list of `folders` of
   pictures; `sources` says where they come from, fetches them (`download`), verifies them, and makes keys of their
   `contents`.
+- `retina`: movies to show to a retina (`stimuli`: `stimulus`, `windows`), and what cells answered (`recordings`).
 """
 from nblib.data.drawn.shapes import BACKGROUND, BODY, DISTRACTOR, MARKING, PARTS, SHORTCUT, tag_codes
 from nblib.data.files.photographs import PHOTOGRAPHS, Photograph
@@ -15,8 +16,11 @@ from nblib.data.files.sources import count_images, describe, fetch, files_key, v
 from nblib.data.images import Images, Rows
 from nblib.data.loading import load
 from nblib.data.request import data_root
+from nblib.data.retina.recordings import Recording, load_recording
+from nblib.data.retina.stimuli import STIMULI, stimulus, windows
 
 __all__ = [
     "BACKGROUND", "BODY", "count_images", "data_root", "describe", "DISTRACTOR", "fetch", "files_key", "Images", "load",
-    "MARKING", "PARTS", "Photograph", "PHOTOGRAPHS", "Rows", "SHORTCUT", "tag_codes", "verify",
+    "load_recording", "MARKING", "PARTS", "Photograph", "PHOTOGRAPHS", "Recording", "Rows", "SHORTCUT", "STIMULI",
+    "stimulus", "tag_codes", "verify", "windows",
 ]
