@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 from matplotlib.figure import Figure
 
+from nblib.checks import expect_int
 from nblib.figures.inputs import expect_count
 
 Frame = Figure | bytes
@@ -14,7 +15,7 @@ KINDS = {b"\x89PNG": "png", b"RIFF": "webp"}  # how a file begins
 
 
 def frame_player(frames: Sequence[Frame] | Callable[[int], Figure], *, labels: Sequence[str], alts: Sequence[str],
-                 description: str, interval: int = 700) -> ipywidgets.VBox:
+                 description: str, interval: int = 700, start: int = 0) -> ipywidgets.VBox:
     """Show one frame at a time, chosen with a slider that the arrow keys move, or played.
 
     The browser alone links slider and frames, so the player works in a static page. Each frame is an `img` element,
@@ -26,6 +27,7 @@ def frame_player(frames: Sequence[Frame] | Callable[[int], Figure], *, labels: S
         alts: what is seen in each frame, for readers who do not see it.
         description: what the slider changes, such as "steps".
         interval: milliseconds between frames when played.
+        start: the frame that is shown first, and on paper, from 0.
 
     Returns:
         A box with a play button, the slider and the frames.
@@ -40,12 +42,13 @@ def frame_player(frames: Sequence[Frame] | Callable[[int], Figure], *, labels: S
     _check(labels, alts, description)
     pictures = [ipywidgets.HTML(_image(frame, alt)) for frame, alt in zip(frames, alts)]
     last = len(pictures) - 1
-    stack = ipywidgets.Stack(pictures, selected_index=0)
+    start = expect_int("start", start, 0, last)
+    stack = ipywidgets.Stack(pictures, selected_index=start)
     slider = ipywidgets.SelectionSlider(
-        options=list(labels), description=description, style={"description_width": "initial"},
+        options=list(labels), index=start, description=description, style={"description_width": "initial"},
         layout={"width": "auto", "flex": "1 1 16em"},
     )
-    play = ipywidgets.Play(min=0, max=last, interval=interval, show_repeat=False)
+    play = ipywidgets.Play(value=start, min=0, max=last, interval=interval, show_repeat=False)
     ipywidgets.jslink((play, "value"), (slider, "index"))  # a link acts in both directions
     ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
     controls = ipywidgets.HBox([play, slider], layout={"flex_flow": "row wrap"})

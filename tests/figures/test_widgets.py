@@ -47,6 +47,12 @@ def test_player_has_alternative_texts_and_links():
     assert len(Gcf.figs) == before
 
 
+def test_player_starts_where_it_is_told():
+    controls, stack = player(start=1).children
+    play, slider = controls.children
+    assert (play.value, slider.index, stack.selected_index) == (1, 1, 1)
+
+
 def test_player_takes_bytes_too():
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4)).save(buffer, format="png")
@@ -64,6 +70,7 @@ def test_player_takes_bytes_too():
         ({"frames": [b"GIF89a"] * 2}, "PNG or WebP"),
         ({"frames": ["a.png"] * 2}, "type str"),
         ({"description": ""}, "description is empty"),
+        ({"start": 2}, "start=2 was given, expected a whole number from 0 to 1"),
     ],
 )
 def test_player_refuses_what_some_could_not_use(changes, message):
