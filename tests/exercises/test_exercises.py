@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nblib.exercises import judge
+from nblib.exercises.contribution_modes import check_correlation, check_echo
 from nblib.exercises.saliency import (
     CONCLUSIONS,
     check_blind,
@@ -160,6 +161,14 @@ def test_every_mistake_that_a_check_on_saliency_knows_is_named_and_it_has_hints(
     named = [verdict.message for known, _, answer in answers_saliency.WRONG
              if known is check and "comes out if one" in (verdict := check(answer)).message]
     assert len(named) >= 3
+    assert len(check(lambda *given: None).hints) >= 2
+
+
+@pytest.mark.parametrize("check", [check_correlation, check_echo])
+def test_every_mistake_that_a_check_on_modes_knows_is_named_and_it_has_hints(check):
+    named = [verdict.message for known, _, answer in answers_modes.WRONG
+             if known is check and "comes out if one" in (verdict := check(answer)).message]
+    assert len(named) >= 4
     assert len(check(lambda *given: None).hints) >= 2
 
 
