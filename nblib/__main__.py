@@ -8,7 +8,7 @@ import argparse
 import contextlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nblib import store
 from nblib.runs.environment import ROOT, SetUpError, enter, heed_interrupts
@@ -84,7 +84,7 @@ def main() -> int:
     if given.command == "test":
         # the book first, with both cores to itself; a choice of tests builds it only if one of them asks for it
         built = 0 if rest else attend(store.tied("nblib.__main__:run", "build"))
-        return attend(store.tied("pytest:console_main", "-n", "2", *rest)) or built
+        return attend(store.tied("nblib.__main__:tests", "-p", "tests", "-n", "2", *rest)) or built
     from nblib.runs import commands
 
     return commands.act(given)
@@ -92,7 +92,9 @@ def main() -> int:
 
 def attend(command: Sequence[str]) -> int:
     """Run a command in the project's folder and return its exit code; it hears Ctrl-C itself, and has time to end."""
-    with subprocess.Popen(command, cwd=ROOT) as process:
+    with store.deaf():
+        begun = subprocess.Popen(command, cwd=ROOT)
+    with begun as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -102,10 +104,23 @@ def attend(command: Sequence[str]) -> int:
             sys.exit(130)
 
 
-def run() -> int:
+def chosen_tests() -> int:
+    """Run the tests that the command line names; return the exit code."""
+    heed_interrupts()
+    import pytest
+
+    return int(pytest.main(sys.argv[1:]))
+
+
+def tests() -> int:
+    """Run the tests that the command line names, as a command of its own."""
+    return run(chosen_tests)
+
+
+def run(work: Callable[[], int] = main) -> int:
     """Do what the command line says and return the exit code; tell of an interruption in one line."""
     try:
-        return main()
+        return work()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         store.say("interrupted; what was finished is kept, the same command goes on from there")

@@ -1,7 +1,6 @@
 """What all tests share."""
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +9,7 @@ import pytest
 import torch
 
 from nblib import store
-from nblib.runs import environment
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    store.end_with(os.getppid())  # or it works on for a while where the tests are killed
-signal.signal(signal.SIGINT, environment.interrupted)  # several at once would end in a traceback
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from nblib import store
@@ -18,8 +18,7 @@ def write(path: Path | str, tensors: dict[str, Tensor], /, **meta: object) -> No
     """Write tensors and a description that JSON can hold to a safetensors file, whole or not at all."""
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     described = meta | {CONTENT: content_key(copies)}
-    with store.atomic(path) as part:
-        save_file(copies, part, metadata={META: json.dumps(described)})
+    store.write(path, save(copies, metadata={META: json.dumps(described)}))  # its save_file puts a file of its own there
 
 
 def content_key(tensors: dict[str, Tensor]) -> str:

@@ -76,3 +76,12 @@ def test_a_stored_weight_with_a_flipped_bit_is_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="w.safetensors.*not those that were written"):
         weights.read(path)
+
+
+def test_a_file_of_weights_has_the_permissions_that_the_user_chose(tmp_path):
+    before = os.umask(0o027)
+    try:
+        weights.write(tmp_path / "small.safetensors", {"a": torch.ones(2)})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "small.safetensors").stat().st_mode & 0o777 == 0o640

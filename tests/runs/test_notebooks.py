@@ -127,7 +127,8 @@ def test_the_executed_chapter_is_whole_and_repeats_itself(chapter, book, tmp_pat
     assert facts["peak_gigabytes"] <= MOST_GIGABYTES[chapter], "the default run has to fit into so many GB"
     copy = tmp_path / f"{chapter}.ipynb"
     copy.write_text(executed.read_text())
-    command = store.tied("pytest:console_main", "-o", "addopts=", "-q", "--nbval-lax", "--nbval-current-env",
-                         "--nbval-cell-timeout=900", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=1200", str(copy))
+    command = store.tied("nblib.__main__:tests", "-o", "addopts=", "-q", "--nbval-lax", "--nbval-current-env",
+                         "--nbval-cell-timeout=900", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=1200",
+                         str(copy))
     done = subprocess.run(command, cwd=store.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
