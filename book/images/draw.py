@@ -52,6 +52,37 @@ def saliency_toy() -> Figure:
     return saturating_toy()
 
 
+def contributions() -> Figure:
+    """Return the picture that the lesson on contributions opens with: a layer's output, what pushes and what pulls."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    from nblib.data import load
+    from nblib.figures import panels
+    from nblib.hooks import capture, edit
+    from nblib.methods.contributions import contributions as contributed
+    from nblib.models import build
+
+    photographs, eye = load("photographs", size=224), build("efficientnet_lite0", classes=1000, size=224, weights="default")
+    pictures, layer = photographs.images[list(SHOWN)], "blocks.5.3"
+    parts = contributed(eye, pictures, [layer], steps=60)[layer]
+    with torch.no_grad(), capture(eye, [layer]) as seen:
+        before = eye(pictures).softmax(1)
+    answers = before.argmax(1)
+    net = parts.sum((2, 3))
+    maps, titles = [pictures], [[f"p = {row.max():.2f}" for row in before]]
+    for values, ranking in ((seen[layer], seen[layer].sum((2, 3))), (parts, net), (parts, -net)):
+        first = ranking.topk(10).indices
+        keep = torch.ones_like(net).scatter(1, first, 0.0)[:, :, None, None]
+        with torch.no_grad(), edit(eye, {layer: lambda h, keep=keep: h * keep}):
+            after = eye(pictures).softmax(1).gather(1, answers[:, None])[:, 0]
+        chosen = values.gather(1, first[:, :, None, None].expand(-1, -1, *values.shape[2:])).sum(1, keepdim=True)
+        maps.append(interpolate(chosen, size=112, mode="bilinear")[:, 0])
+        titles.append([f"without: {value:.2f}" for value in after])
+    return panels([list(row) for row in zip(*maps)], columns=["image", "most active", "pushing", "pulling"],
+                  titles=[list(row) for row in zip(*titles)], labels=[f"“{photographs.classes[place]}”" for place in answers])
+
+
 def contribution_modes() -> Figure:
     """Return the picture that the lesson on modes opens with: images sorted by class, and by lot on random weights."""
     import torch
@@ -71,8 +102,8 @@ def contribution_modes_toy() -> Figure:
     return recipes_toy()
 
 
-PICTURES = {"saliency.png": saliency, "saliency_toy.png": saliency_toy, "contribution_modes.png": contribution_modes,
-            "contribution_modes_toy.png": contribution_modes_toy}
+PICTURES = {"saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
+            "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy}
 
 
 def _modes_networks() -> tuple:

@@ -8,7 +8,7 @@ A map of the room; it asks nothing of where a map came from:
   same between seeds and networks.
 - `faithfulness`: what becomes of the network's answer when pixels go in the order of a map (`road`), which
   `imputation` fills in from their neighbours.
-- `randomization`: copies of a network that forget, layer by layer, what it has learnt.
+- `randomization`: copies of a network that forget, layer by layer, what it has learnt, and norms settled for them.
 - `ranks` serves `localization` and `stability`.
 
 Most functions take and give:
@@ -39,7 +39,7 @@ from nblib.metrics.localization import (
     trivial_maps,
 )
 from nblib.metrics.maps import absolute, normalize_max, normalize_min_max, positive, to_patches
-from nblib.metrics.randomization import randomize_layers, randomized_stages
+from nblib.metrics.randomization import randomize_layers, randomized_stages, settle_norms
 from nblib.metrics.sparsity import gini
 from nblib.metrics.stability import importance_sparsity, rank_correlation, reproducibility
 
@@ -47,5 +47,5 @@ __all__ = [
     "absolute", "aopc", "auroc", "average_precision", "energy_gain", "energy_inside", "gini", "hoyer",
     "importance_sparsity", "impute", "kept_pixels", "normalize_max", "normalize_min_max", "patch_iou",
     "pointing_game", "positive", "randomize_layers", "randomized_stages", "rank_correlation", "removal_ranks",
-    "reproducibility", "road", "segmentation_difference", "to_patches", "trivial_maps",
+    "reproducibility", "road", "segmentation_difference", "settle_norms", "to_patches", "trivial_maps",
 ]

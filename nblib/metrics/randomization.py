@@ -3,7 +3,7 @@ import copy
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nblib.checks import expect_int
 from nblib.engine import drawing_from, refuse_reparametrised
@@ -76,3 +76,30 @@ def _initialise(module: nn.Module) -> None:
     for parameter in left:
         noise = torch.randn(parameter.shape).to(parameter)
         parameter.copy_(parameter.mean() + noise * parameter.std(correction=0))
+
+
+@torch.no_grad()
+def settle_norms(model: nn.Module, images: Tensor, *, chunk_size: int | None = None) -> nn.Module:
+    """Return a copy of a network whose batch norms hold the statistics of some images, as training would leave them.
+
+    A network with random weights keeps the statistics that its norms began with, 0 and 1, which no trained network has;
+    what it is compared in would then tell of scales, and not of what was learnt.
+
+    Args:
+        model: in evaluation mode; it is never changed. One without batch norms is copied as it is.
+        images: (N, C, H, W), two or more a pass, those that it will be asked about or others of their kind.
+        chunk_size: images in one pass, 2 or more; None takes all. Passes of equal size weigh alike.
+    """
+    copied = copy.deepcopy(model)
+    norms = [module for module in copied.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train()
+        norm.momentum = None  # the plain mean over passes
+    for some in images.split(len(images) if chunk_size is None else expect_int("chunk_size", chunk_size, 2)):
+        copied(some.clone())
+    for norm, momentum in zip(norms, usual):
+        norm.momentum = momentum
+        norm.eval()
+    return copied

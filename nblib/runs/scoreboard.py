@@ -6,7 +6,7 @@ from nblib.runs.claims import VERDICTS, Outcome
 
 COMING = {
     "P0": "neural pathways",
-    "P3": "contributions and the retina",
+    "P3": "the retina",
     "P4": "its own networks, in the chapter on importance",
 }
 HEAD = """# Scoreboard

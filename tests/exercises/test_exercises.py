@@ -20,13 +20,15 @@ from nblib.methods.saliency import saliency
 from nblib.runs import parameters
 from tests.answers import concepts as answers_concepts
 from tests.answers import contribution_modes as answers_modes
+from tests.answers import contributions as answers_contributions
 from tests.answers import neuron_paths as answers_neuron_paths
 from tests.answers import pruning as answers_pruning
 from tests.answers import saliency as answers_saliency
 
-RIGHT = answers_saliency.RIGHT + answers_concepts.RIGHT + answers_neuron_paths.RIGHT + answers_modes.RIGHT
+RIGHT = (answers_saliency.RIGHT + answers_concepts.RIGHT + answers_neuron_paths.RIGHT + answers_contributions.RIGHT
+         + answers_modes.RIGHT)
 WRONG = (answers_saliency.WRONG + answers_pruning.WRONG + answers_concepts.WRONG + answers_neuron_paths.WRONG
-         + answers_modes.WRONG)
+         + answers_contributions.WRONG + answers_modes.WRONG)
 
 
 def solutions(chapter: str) -> list[str]:

@@ -5,7 +5,8 @@ from torch import nn
 
 from nblib import targets
 from nblib.methods.saliency import saliency
-from nblib.metrics import randomize_layers, randomized_stages, rank_correlation
+from nblib.metrics import randomize_layers, randomized_stages, rank_correlation, settle_norms
+from tests.fixtures.networks import SmallNet, settled
 from tests.fixtures.saliency import some_images, state_of
 
 
@@ -80,3 +81,22 @@ def test_a_network_of_few_layers_repeats_stages():
 def test_one_stage_is_refused():
     with pytest.raises(ValueError, match="count=1 was given"):
         randomized_stages(network(2), count=1)
+
+
+def test_settled_norms_hold_the_statistics_of_the_images():
+    images = torch.rand(24, 3, 12, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = settled(SmallNet())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    copied = settle_norms(model, images)
+    with torch.no_grad():
+        first = model.conv1(images)
+        torch.testing.assert_close(copied.bn1.running_mean, first.mean((0, 2, 3)))
+        torch.testing.assert_close(copied.bn1.running_var, first.transpose(0, 1).flatten(1).var(1))
+        out = copied.bn2(copied.conv2(copied.relu1(copied.bn1(first))))
+    torch.testing.assert_close(out.mean((0, 2, 3)), copied.bn2.bias.detach(), rtol=0, atol=1e-3)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not any(module.training for module in copied.modules()) and copied.bn1.momentum == model.bn1.momentum
+    halves = settle_norms(model, images, chunk_size=12)
+    torch.testing.assert_close(halves.bn1.running_mean, copied.bn1.running_mean)
+    with pytest.raises(ValueError, match="chunk_size=1"):
+        settle_norms(model, images, chunk_size=1)
