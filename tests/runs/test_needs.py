@@ -114,6 +114,8 @@ REFUSED = [
     ("concepts", {"layer": "conv1"}, "none below zero: name a layer after a ReLU"),
     ("concepts", {"layer": "layer1"}, "contributions and estimator 'exact' do not apply"),
     ("concepts", {"model": "small_vit"}, "goes on with tokens"),
+    ("contributions", {"layer": "linear"}, "layer: 'linear' has shape (1, 9), expected channels with places"),
+    ("contributions_lab", {"layers": "layer1.0, layer9"}, "layers: no layer 'layer9'"),
     ("contribution_modes", {"layers": "linear"}, "layers: 'linear' has shape (3, 9), expected (N, C, h, w)"),
     ("contribution_modes_lab", {"layers": "layer1, layer2.0.conv1"}, "layer 'layer2.0.conv1' does not cut"),
     ("contribution_modes_lab", {"shares": [0.5]}, "shares: [0.5] was given, expected two or more, ascending"),
