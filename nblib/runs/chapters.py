@@ -62,7 +62,7 @@ def _named(values: Mapping[str, object]) -> list[object]:
     from nblib import data, models
 
     model, weights = values["model"], values.get("weights")
-    parts = [data.files_key(values["dataset"])]
+    parts = [] if values["dataset"] in data.STIMULI else [data.files_key(values["dataset"])]  # movies are made here
     parts += models.published(model) if weights == "default" else [Path(weights)] if weights else []
     return [*parts, *(models.made_of(model, parameters.network(values)) if ":" in model else [])]
 
