@@ -6,7 +6,8 @@ A map of the room, in the order in which a page uses it:
   `correlation` with what was measured.
 - `features`: `population_surprisal`, the target; `signed_features`, sixteen numbers a frame from the contributions.
 - `matching`: `match_interneurons`, which channel is which interneuron, where these are known.
-- `clusters`: `drive_profiles` of cells, `cluster_cells` by them, `cluster_agreement` of two clusterings.
+- `clusters`: `drive_profiles` of cells, `cluster_cells` by them, `cluster_agreement` of two
+  clusterings, and `kept_share` of the cells.
 - `fields`: `instantaneous_fields`, what a cell looks for at a moment, `rank_one`, its space and time, `around_peak`;
   `triggered_average`, the classical field, and `find_places` of cells that nobody told.
 - `combinations`: `mode_sets` that work at once, `spread_frames` to look at, `active_at_one_only`.
@@ -25,7 +26,7 @@ chunk_size
 P3 is Melander et al. (2026); its authors' code for this figure is figures/figure_8_retina of the repository
 baccuslab/CODEC_ICLR_2026.
 """
-from nblib.methods.retina.clusters import Clusters, cluster_agreement, cluster_cells, drive_profiles
+from nblib.methods.retina.clusters import Clusters, cluster_agreement, cluster_cells, drive_profiles, kept_share
 from nblib.methods.retina.combinations import active_at_one_only, mode_sets, spread_frames
 from nblib.methods.retina.features import population_surprisal, signed_features
 from nblib.methods.retina.fields import (
@@ -41,7 +42,7 @@ from nblib.methods.retina.matching import TypeMatching, match_interneurons
 
 __all__ = [
     "active_at_one_only", "around_peak", "cluster_agreement", "cluster_cells", "Clusters", "correlation",
-    "drive_profiles", "find_places", "fit_retina", "instantaneous_fields", "kept_retina", "match_interneurons",
-    "mode_sets", "population_surprisal", "predicted_rates", "rank_one", "RankOne", "signed_features", "spread_frames",
+    "drive_profiles", "find_places", "fit_retina", "instantaneous_fields", "kept_retina", "kept_share",
+    "match_interneurons", "mode_sets", "population_surprisal", "predicted_rates", "rank_one", "RankOne", "signed_features", "spread_frames",
     "triggered_average", "TypeMatching",
 ]

@@ -100,6 +100,29 @@ def cluster_agreement(first: Tensor | Sequence, second: Tensor | Sequence) -> fl
     return float(adjusted_rand_score(first, second))
 
 
+def kept_share(first: Tensor, second: Tensor) -> float:
+    """Return the share of cells that are in the same cluster of two clusterings, clusters paired as well as they can be.
+
+    Even clusterings by chance share much where clusters are few; `cluster_agreement` is corrected for that.
+
+    Args:
+        first, second: (cells,) whole numbers from 0 up.
+
+    Raises:
+        ValueError: clusterings of unequal length, or empty.
+
+    Source: P3, figure 8C, says which cells change their cluster between layers.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if first.shape != second.shape or first.ndim != 1 or not len(first):
+        raise ValueError(f"clusterings {tuple(first.shape)} and {tuple(second.shape)} were given, expected (cells,) both")
+    together = torch.zeros(int(first.max()) + 1, int(second.max()) + 1)
+    together.index_put_((first.cpu(), second.cpu()), torch.ones(len(first)), accumulate=True)
+    rows, columns = linear_sum_assignment(together.numpy(), maximize=True)
+    return together[rows, columns].sum().item() / len(first)
+
+
 def _unit_columns(values: Tensor) -> Tensor:
     """Return columns of mean 0 and length 1, or 0 where one does not vary."""
     expect_finite("rows", values)

@@ -15,6 +15,7 @@ from nblib.methods.retina import (
     drive_profiles,
     find_places,
     instantaneous_fields,
+    kept_share,
     match_interneurons,
     mode_sets,
     population_surprisal,
@@ -149,6 +150,16 @@ def test_clusters_that_are_there_are_found_whatever_the_columns_scales():
         cluster_cells(profiles, counts=[7])
     with pytest.raises(ValueError, match="3 and 2 cells"):
         cluster_agreement([0, 1, 1], [0, 1])
+
+
+def test_the_share_of_cells_that_keep_their_cluster_is_that_of_the_best_names():
+    first, second = torch.tensor([0, 0, 1, 1, 2, 2, 2]), torch.tensor([1, 1, 0, 2, 2, 2, 2])
+    best = max(sum(names[a] == b for a, b in zip(first.tolist(), second.tolist()))
+               for names in itertools.permutations(range(3)))
+    assert kept_share(first, second) == best / 7 == kept_share(second, first)
+    assert kept_share(first, torch.zeros(7, dtype=torch.long)) == 3 / 7
+    with pytest.raises(ValueError, match=r"\(7,\) and \(3,\)"):
+        kept_share(first, second[:3])
 
 
 def test_matching_is_the_best_of_all_assignments():
