@@ -2,7 +2,12 @@
 import difflib
 import math
 import numbers
+import os
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def quoted(names: Iterable[object]) -> str:
@@ -43,6 +48,60 @@ def expect_number(name: str, value: object, low: float = -math.inf, high: float 
     if not real or not math.isfinite(value) or not low <= value <= high:
         raise ValueError(f"{name}={value!r} was given, expected a finite number{_span(low, high)}")
     return float(value)
+
+
+def expect_path(name: str, value: object) -> str | os.PathLike:
+    """Return `value` if it is the path of a file; otherwise raise a ValueError."""
+    if isinstance(value, (str, os.PathLike)):
+        return value
+    raise ValueError(f"{name}={value!r} was given, expected the path of a file")
+
+
+def expect_callable(name: str, value: object) -> None:
+    """Raise a ValueError for what is no function."""
+    if not callable(value):
+        raise ValueError(f"{name}={value!r} was given, expected a function")
+
+
+def expect_kind(what: str, value: object, kind: type) -> None:
+    """Raise a ValueError for what is not of a class, such as `Images`."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} of {type(value).__name__} was given, expected {kind.__name__}")
+
+
+def expect_tensor(what: str, value: object, expected: str = "a tensor") -> "Tensor":
+    """Return `value` if it is a tensor of real numbers or truth values; otherwise raise a ValueError."""
+    from torch import Tensor  # here, since importing it takes seconds that some who check names have not got
+
+    if not isinstance(value, Tensor):
+        advice = ": torch.as_tensor(...) makes one" if hasattr(value, "__len__") and not isinstance(value, str) else ""
+        raise ValueError(f"{what} of {type(value).__name__} were given, expected {expected}{advice}")
+    if value.is_complex():
+        raise ValueError(f"{what} of type {value.dtype} were given, expected real numbers")
+    return value
+
+
+def expect_rows(what: str, value: object) -> "Tensor":
+    """Return `value` if it is a tensor (N, ...) that is not empty; otherwise raise a ValueError."""
+    if expect_tensor(what, value, "a tensor (N, ...)").ndim < 2 or not value.numel():
+        raise ValueError(f"{what} of shape {tuple(value.shape)} were given, expected (N, ...), not empty")
+    return value
+
+
+def expect_model(model: object) -> None:
+    """Raise a ValueError for what is no network."""
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+
+
+def expect_room(said: str, values: int) -> None:
+    """Raise a ValueError where so many numbers, in double precision, are more than this machine's memory holds."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**40
+    if 8 * values > pages:
+        raise ValueError(f"{said} was given, which takes {8 * values / 2**30:.3g} GiB of memory; this machine has "
+                         f"{pages / 2**30:.3g}: expected less")
 
 
 def _span(low: float, high: float) -> str:

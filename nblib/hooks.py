@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import nearest, quoted
+from nblib.checks import expect_callable, expect_model, expect_tensor, nearest, quoted
 
 INPUT = ":input"
 CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing")  # the switches of timm and transformers
@@ -35,8 +35,7 @@ def find(model: nn.Module, layer: str) -> nn.Module:
 
     Raises KeyError with the nearest names if there is none, ValueError for what is no name or no model.
     """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+    expect_model(model)
     if not isinstance(layer, str):
         raise ValueError(f"layer {layer!r} was given, expected the name of a layer, as in model.named_modules()")
     modules = {without_compiling(name): module for name, module in model.named_modules()}
@@ -61,6 +60,7 @@ def is_edited(model: nn.Module) -> bool:
 @contextlib.contextmanager
 def _hooks_run(model: nn.Module) -> Iterator[None]:
     """Let hooks run in the block: without compiled code, and without checkpoints where the network has a switch."""
+    expect_model(model)
     modules = list(model.modules())
     scripted = next((module for module in modules if isinstance(module, torch.jit.ScriptModule)), None)
     if scripted is not None:
@@ -198,6 +198,7 @@ def output_shapes(model: nn.Module, images: Tensor) -> dict[str, torch.Size]:
 
     Layers that do not run, or whose output is not one tensor, are left out; of several calls the last one counts.
     """
+    expect_tensor("images", images)
     shapes: dict[str, torch.Size] = {}
 
     def note(layer: str, output: object) -> None:
@@ -226,6 +227,8 @@ def relu_gradient(model: nn.Module, rule: Callable[[Tensor], Tensor]) -> Iterato
         ValueError: a model without `nn.ReLU` and `nn.ReLU6` modules, or a forward pass with functional ReLUs too: on
             those the rule would silently do nothing.
     """
+    expect_model(model)
+    expect_callable("rule", rule)
     modules = [module for module in model.modules() if isinstance(module, (nn.ReLU, nn.ReLU6))]
     advice = "a functional relu cannot be reached, so the rule would do nothing there: write it as an nn.ReLU module"
     if not modules:

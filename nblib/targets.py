@@ -4,6 +4,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nblib.checks import expect_int, expect_tensor
+
 Target = Callable[[Tensor], Tensor]
 
 
@@ -13,7 +15,10 @@ def expect_labels(labels: Tensor | int, count: int, classes: int, device: torch.
     Raises:
         ValueError: labels of another shape, that are not whole numbers, or not one of the model's classes.
     """
-    labels = torch.as_tensor(labels, device=device)
+    try:
+        labels = torch.as_tensor(labels, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"labels {labels!r} were given, expected one whole number, or a tensor ({count},)") from None
     if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
         raise ValueError(f"labels of type {labels.dtype} were given, expected whole numbers")
     if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != count):
@@ -24,9 +29,16 @@ def expect_labels(labels: Tensor | int, count: int, classes: int, device: torch.
     return labels.long().expand(count)
 
 
+def _expect_logits(logits: Tensor) -> Tensor:
+    """Return logits, if they are (N, K)."""
+    if expect_tensor("logits", logits).ndim != 2:
+        raise ValueError(f"logits of shape {tuple(logits.shape)} were given, expected (N, K)")
+    return logits
+
+
 def expect_classes(logits: Tensor) -> Tensor:
     """Return logits (N, K) of at least two classes; a single one, as a sigmoid's, is refused with advice."""
-    if logits.shape[1] < 2:
+    if _expect_logits(logits).shape[1] < 2:
         raise ValueError("one logit was given where classes are compared, expected two or more: wrap the network so "
                          "that it gives (0, z) for a sigmoid's z, or explain z itself by target=class_logit(0)")
     return logits
@@ -34,6 +46,7 @@ def expect_classes(logits: Tensor) -> Tensor:
 
 def _of_class(values: Tensor, labels: Tensor | int) -> Tensor:
     """Return the value of each row's class, (N,), of values (N, K)."""
+    _expect_logits(values)
     return values.gather(1, expect_labels(labels, *values.shape, values.device).unsqueeze(1)).squeeze(1)
 
 
@@ -49,15 +62,14 @@ def class_probability(labels: Tensor | int) -> Target:
 
 def max_logit() -> Target:
     r"""Explain the largest logit, :math:`\max_k z_k`; the class may change along an integration path."""
-    return lambda logits: logits.max(1).values
+    return lambda logits: _expect_logits(logits).max(1).values
 
 
 def top_k_sum(k: int) -> Target:
     r"""Explain the sum of the `k` largest logits, :math:`\sum_{i\le k} z_{(i)}`; 1 ≤ k ≤ K."""
 
     def target(logits: Tensor) -> Tensor:
-        if not 1 <= k <= logits.shape[1]:
-            raise ValueError(f"k={k} was given, expected 1 to {logits.shape[1]}, the number of classes")
+        expect_int("k", k, 1, _expect_logits(logits).shape[1])
         return logits.topk(k, dim=1).values.sum(1)
 
     return target
@@ -96,6 +108,7 @@ def surprisal(mean: Tensor, covariance: Tensor) -> Target:
     Raises:
         ValueError: shapes that do not fit, or a covariance that is not positive definite.
     """
+    expect_tensor("mean", mean), expect_tensor("covariance", covariance)
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         given = f"mean {tuple(mean.shape)} and covariance {tuple(covariance.shape)}"
         raise ValueError(f"{given} were given, expected (K,) and (K, K)")
@@ -111,6 +124,17 @@ def surprisal(mean: Tensor, covariance: Tensor) -> Target:
         return whitened.square().sum(0) / 2
 
     return target
+
+
+def _called(target: Target, logits: Tensor) -> object:
+    """Return what a target gives, and say what it was called with where it cannot go on."""
+    try:
+        return target(logits)
+    except (TypeError, IndexError, AttributeError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(f"the target fails on logits {tuple(logits.shape)}, with which it is called: "
+                         f"{type(error).__name__}: {error}") from error
 
 
 def evaluate(target: Target, logits: Tensor, index: Tensor, count: int) -> Tensor:
@@ -142,7 +166,7 @@ def evaluate(target: Target, logits: Tensor, index: Tensor, count: int) -> Tenso
     for number in range(copies):
         mine = (copy == number).nonzero().squeeze(1)
         whole = logits.new_zeros(count, logits.shape[1]).index_copy(0, index[mine], logits[mine])
-        scalars = target(whole)
+        scalars = _called(target, whole)
         if not isinstance(scalars, Tensor) or scalars.shape != (count,):
             given = f"shape {tuple(scalars.shape)}" if isinstance(scalars, Tensor) else type(scalars).__name__
             raise ValueError(f"the target returned {given}, expected a tensor ({count},): one number an image")

@@ -82,7 +82,7 @@ def test_evaluate_passes_the_gradient_to_its_rows(name):
         (lambda: targets.class_logit(torch.tensor([0, 1])), "labels of shape \\(2,\\) were given, expected one"),
         (lambda: targets.class_probability(torch.rand(4)), "labels of type torch.float32"),
         (lambda: targets.class_probability(LABELS[:, None]), "labels of shape \\(4, 1\\)"),
-        (lambda: targets.top_k_sum(0), "k=0 was given, expected 1 to 5"),
+        (lambda: targets.top_k_sum(0), "k=0 was given, expected a whole number from 1 to 5"),
         (lambda: targets.top_k_sum(6), "k=6 was given"),
         (lambda: targets.contrast(1), "no class or two"),
         (lambda: targets.contrast(1, 7), "label 7"),

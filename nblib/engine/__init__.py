@@ -20,7 +20,15 @@ A map of the room, in the order in which a method uses it:
 A `Room` says how many values one pass takes. It was measured for each kind of computation: `PIXELS` for passes of whole
 networks, `ACTIVATIONS` for the second half of one; others have their own.
 """
-from nblib.engine.inputs import baseline_for, check_inputs, drawing_from, expect_finite, options_of, seeded
+from nblib.engine.inputs import (
+    baseline_for,
+    check_inputs,
+    drawing_from,
+    expect_finite,
+    expect_images,
+    options_of,
+    seeded,
+)
 from nblib.engine.layers import (
     ACTIVATIONS,
     Head,
@@ -50,12 +58,13 @@ from nblib.engine.rows import (
 )
 from nblib.engine.sparsity import hoyer, magnitudes
 from nblib.engine.tangents import forward_mode, unpacked
+from nblib.engine.trial import first_logits
 
 __all__ = [
     "ACTIVATIONS", "as_given", "baseline_for", "channel_axis", "channel_axis_of", "check_inputs", "chunks",
-    "cut_layers", "drawing_from", "exactly", "expect_finite", "expect_logits", "explained", "forward_mode",
-    "frozen", "Head", "hoyer", "logit_after", "logits_after", "logits_of", "magnitudes", "nonnegative_output",
-    "options_of", "PIXELS", "pools_first", "precise", "predicted", "quadrature_rule", "QUADRATURES",
-    "refuse_reparametrised", "refuse_repeated", "Room", "rows_at_once", "seeded", "slope_if_affine", "slope_of",
-    "unpacked", "weighted_gradient",
+    "cut_layers", "drawing_from", "exactly", "expect_finite", "expect_images", "expect_logits", "explained",
+    "first_logits", "forward_mode", "frozen", "Head", "hoyer", "logit_after", "logits_after", "logits_of",
+    "magnitudes", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
+    "quadrature_rule", "QUADRATURES", "refuse_reparametrised", "refuse_repeated", "Room", "rows_at_once", "seeded",
+    "slope_if_affine", "slope_of", "unpacked", "weighted_gradient",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import expect_int, expect_number, expect_one_of
+from nblib.checks import expect_int, expect_model, expect_number, expect_one_of
 from nblib.engine.trial import refuse_untrue
 
 
@@ -21,7 +21,7 @@ def options_of(method: str, function: Callable, given: dict[str, object]) -> dic
 
 def seeded(seed: int) -> torch.Generator:
     """Return a source of random numbers on the CPU, so that a seed means the same on every device."""
-    return torch.Generator().manual_seed(expect_int("seed", seed, 0))
+    return torch.Generator().manual_seed(expect_int("seed", seed, 0, 2**63 - 1))
 
 
 @contextlib.contextmanager
@@ -43,16 +43,8 @@ def expect_finite(what: str, values: Tensor) -> None:
         raise ValueError(f"{what} {bad[:5]} have values that are not finite (NaN or infinite), expected finite ones")
 
 
-def check_inputs(model: nn.Module, images: Tensor) -> None:
-    """Refuse images that are not a finite, non-empty (N, C, H, W) fit for the model, a model in training mode, and one
-    whose logits cannot be trusted, which is tried once (`nblib.engine.trial`).
-    """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
-    training = next((name for name, module in model.named_modules() if module.training), None)
-    if training is not None:
-        where = f"its layer {training!r}" if training else type(model).__name__
-        raise ValueError(f"{where} is in training mode, expected evaluation mode: call model.eval() first")
+def expect_images(images: Tensor) -> None:
+    """Refuse what is not a tensor (N, C, H, W) of floating point with at least one image and pixel."""
     if not isinstance(images, Tensor) or images.ndim != 4:
         given = f"shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
         raise ValueError(f"images of {given} were given, expected a tensor (N, C, H, W)")
@@ -60,13 +52,25 @@ def check_inputs(model: nn.Module, images: Tensor) -> None:
         raise ValueError(f"images of shape {tuple(images.shape)} were given, expected at least one image and pixel")
     if not images.is_floating_point():
         raise ValueError(f"images of type {images.dtype} were given, expected floating point: images.float() / 255")
-    expect_finite("images", images)
+
+
+def check_inputs(model: nn.Module, images: Tensor) -> None:
+    """Refuse images that are not a finite, non-empty (N, C, H, W) fit for the model, a model in training mode, and one
+    whose logits cannot be trusted, which is tried once (`nblib.engine.trial`).
+    """
+    expect_model(model)
+    expect_images(images)
+    training = next((name for name, module in model.named_modules() if module.training), None)
+    if training is not None:
+        where = f"its layer {training!r}" if training else type(model).__name__
+        raise ValueError(f"{where} is in training mode, expected evaluation mode: call model.eval() first")
     weight = next((p for p in model.parameters() if p.is_floating_point()), images)
     if (weight.dtype, weight.device) != (images.dtype, images.device):
         raise ValueError(
             f"images are {images.dtype} on {images.device}, the model is {weight.dtype} on {weight.device}: "
             "bring one to the other with .to(...)"
         )
+    expect_finite("images", images)
     refuse_untrue(model, images)
 
 

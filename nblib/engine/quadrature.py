@@ -3,7 +3,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from nblib.checks import expect_int, expect_one_of
+from nblib.checks import expect_int, expect_one_of, expect_room
 
 QUADRATURES = ("gausslegendre", "left", "right", "midpoint", "trapezoid", "captum_trapezoid")
 
@@ -26,6 +26,7 @@ def quadrature_rule(name: str, steps: int) -> tuple[Tensor, Tensor]:
     """
     expect_one_of("quadrature", name, QUADRATURES)
     expect_int("steps", steps, 2 if name.endswith("trapezoid") else 1)
+    expect_room(f"steps={steps}", 4 * steps**2 if name == "gausslegendre" else 4 * steps)
     if name == "gausslegendre":
         points, weights = numpy.polynomial.legendre.leggauss(steps)
         return torch.from_numpy((points + 1) / 2), torch.from_numpy(weights / 2)

@@ -2,14 +2,14 @@
 import torch
 from torch import Tensor
 
+from nblib.checks import expect_rows
+
 from nblib.engine.precision import as_given
 
 
 def magnitudes(values: Tensor) -> Tensor:
-    """Return absolute values as float64 (N, d), each row divided by its largest; an all-zero or non-finite row is all NaN."""
-    if values.ndim < 2 or not values.numel():
-        raise ValueError(f"a tensor {tuple(values.shape)} was given, expected (N, ...), one map a row, not empty")
-    flat = values.detach().double().flatten(1).abs()
+    """Return |values| as float64 (N, d), each row divided by its largest; an all-zero or non-finite row is all NaN."""
+    flat = expect_rows("maps or vectors", values).detach().double().flatten(1).abs()
     top = flat.amax(1, keepdim=True)
     usable = flat.isfinite().all(1, keepdim=True) & (top > 0)
     return torch.where(usable, flat / top, torch.nan)

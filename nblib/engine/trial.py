@@ -34,26 +34,27 @@ def refuse_untrue(model: nn.Module, images: Tensor) -> None:
     image = images[:1].detach()
     other = torch.linspace(0, 1, image.numel(), dtype=image.dtype, device=image.device).view(image.shape)
     with torch.random.fork_rng(devices=[image.device] if image.device.type == "cuda" else []):
-        beside_other = _logits(model, torch.cat([image, other]))[0]
-        beside_itself = _logits(model, torch.cat([image, image]))[1]
+        beside_other = first_logits(model, torch.cat([image, other]))[0]
+        beside_itself = first_logits(model, torch.cat([image, image]))[1]
         if beside_other.isnan().any():
             raise RuntimeError(f"the logits of {type(model).__name__} are not numbers (NaN) for the first image: see "
                                "whether its weights are finite, or compute in a higher precision")
         if not _same(beside_other, beside_itself, image.dtype):
-            by_chance = not _same(beside_itself, _logits(model, torch.cat([image, image]))[1], image.dtype)
+            by_chance = not _same(beside_itself, first_logits(model, torch.cat([image, image]))[1], image.dtype)
             raise ValueError(_said(model, by_chance))
     _passed[model] = state
 
 
-def _logits(model: nn.Module, rows: Tensor) -> Tensor:
-    """Return the logits of two rows, in the network's own type; what the network says of them goes on in words."""
+def first_logits(model: nn.Module, rows: Tensor) -> Tensor:
+    """Return the logits of a network's first rows, in its own type; what it says of them goes on in words."""
     try:
         output = model(rows.clone())
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # networks' errors share no ancestor
-        raise ValueError(f"{type(model).__name__} does not run on {len(rows)} images {tuple(rows.shape[1:])}, as it "
-                         f"has to for any number of them: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{type(model).__name__} does not run on {len(rows)} images {tuple(rows.shape[1:])} of "
+                         f"{rows.dtype}, as it has to for any number of them: {type(error).__name__}: "
+                         f"{error}") from error
     return expect_logits(model, output, len(rows))
 
 

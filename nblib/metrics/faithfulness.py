@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import expect_number, expect_one_of
+from nblib.checks import expect_number, expect_one_of, expect_tensor
 from nblib.engine import as_given, check_inputs, chunks, expect_finite, logits_of, precise, seeded
 from nblib.metrics.imputation import fill_in, noise_field
 from nblib.targets import class_logit, class_probability, expect_classes, expect_labels
@@ -39,7 +39,7 @@ def removal_ranks(maps: Tensor, *, order: str = "morf", seed: int = 0) -> Tensor
     a random permutation where they are equal, instead of a little noise on every map.
     """
     sign = ORDERS[expect_one_of("order", order, ORDERS)]
-    if maps.ndim != 3 or not maps.numel():
+    if expect_tensor("maps", maps).ndim != 3 or not maps.numel():
         raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, H, W), not empty")
     expect_finite("maps", maps)
     values = maps.detach() if maps.is_floating_point() else maps.double()
@@ -127,7 +127,7 @@ def road(
     check_inputs(model, images)
     expect_number("noise", noise, 0)
     answer = VALUES[expect_one_of("value", value, VALUES)]
-    if maps.shape != (len(images), *images.shape[2:]):
+    if expect_tensor("maps", maps).shape != (len(images), *images.shape[2:]):
         raise ValueError(f"maps {tuple(maps.shape)} were given, expected {(len(images), *images.shape[2:])}")
     ranks = removal_ranks(maps.to(images.device), order=order, seed=seed).int()
     counts = torch.tensor([0, *_counts(percentages, maps[0].numel())], device=images.device)
@@ -162,7 +162,7 @@ def aopc(curve: Tensor, *, reference: str = "untouched") -> Tensor:
     `compute_aopc_morf` of sanishsuwal7/Neurips-CogInterp.
     """
     expect_one_of("reference", reference, REFERENCES)
-    if curve.ndim < 1 or curve.shape[-1] < 2:
+    if expect_tensor("a curve", curve).ndim < 1 or curve.shape[-1] < 2:
         raise ValueError(f"a curve {tuple(curve.shape)} was given, expected (..., P + 1) with at least one removal")
     values = precise(curve)
     first = values[..., 0 if reference == "untouched" else 1, None]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nblib.checks import expect_number
+from nblib.checks import expect_number, expect_tensor
 from nblib.engine import PIXELS, chunks, expect_finite, seeded
 
 MOST_STEPS = 1000
@@ -91,6 +91,7 @@ def fill_in(images: Tensor, keep: Tensor, noise: float, field: Tensor, tolerance
 
 def _check(images: Tensor, keep: Tensor) -> None:
     """Refuse images that are not a finite (N, C, H, W), and masks that do not fit them or keep nothing of one."""
+    expect_tensor("images", images), expect_tensor("keep", keep)
     if images.ndim != 4 or not images.is_floating_point() or not images.numel():
         given = f"images {tuple(images.shape)} of type {images.dtype}"
         raise ValueError(f"{given} were given, expected floating point (N, C, H, W), not empty")

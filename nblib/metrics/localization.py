@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nblib.checks import expect_int, expect_number
+from nblib.checks import expect_int, expect_number, expect_tensor
 from nblib.engine import as_given, seeded
 from nblib.metrics.maps import to_patches
 from nblib.metrics.ranks import ranks
@@ -11,6 +11,7 @@ from nblib.metrics.ranks import ranks
 
 def _expect_fitting(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Return maps as float64, and masks, (N, H·W); a map that is not finite or whose mask is empty is all NaN."""
+    expect_tensor("maps", maps), expect_tensor("masks", masks)
     if maps.ndim != 3 or maps.shape != masks.shape or not len(maps):
         raise ValueError(f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} were given, expected both (N, H, W)")
     if masks.dtype != torch.bool:
@@ -116,6 +117,7 @@ def average_precision(maps: Tensor, masks: Tensor) -> Tensor:
 
 def _on_one_grid(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Return maps in [0, 1] and the share of each of their cells that the mask covers, both float64 (N, h, w)."""
+    expect_tensor("maps", maps), expect_tensor("masks", masks)
     if maps.ndim != 3 or masks.ndim != 3 or len(maps) != len(masks) or not len(maps):
         raise ValueError(f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} were given, expected (N, H, W) each")
     if masks.dtype != torch.bool and not (masks.is_floating_point() and bool(((masks >= 0) & (masks <= 1)).all())):
@@ -196,7 +198,7 @@ def trivial_maps(masks: Tensor, *, seed: int = 0) -> dict[str, Tensor]:
         Each (N, H, W) float32 in [0, 1], under the names "empty" (0), "full" (1), "uniform" (each pixel random), and
         "centre", a Gaussian of SD a quarter of each side, :math:`e^{-8((u/H)^2+(v/W)^2)}` with u, v from the middle.
     """
-    if masks.ndim != 3:
+    if expect_tensor("masks", masks).ndim != 3:
         raise ValueError(f"masks of shape {tuple(masks.shape)} were given, expected (N, H, W)")
     empty = torch.zeros(masks.shape, device=masks.device)
     down, across = (torch.exp(-8 * (((torch.arange(n) + 0.5) / n - 0.5) ** 2)) for n in masks.shape[1:])

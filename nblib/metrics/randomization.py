@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import expect_int
+from nblib.checks import expect_int, expect_model
 from nblib.engine import drawing_from, refuse_reparametrised
 
 
@@ -31,10 +31,11 @@ def randomize_layers(model: nn.Module, *, seed: int = 0, cascading: bool = True)
     module.
     """
     expect_int("seed", seed, 0)
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+    expect_model(model)
     refuse_reparametrised(model, "new values would not reach it as they are")
     layers = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no parameters, expected some that can be randomised")
     current = copy.deepcopy(model)
     for number, layer in enumerate(reversed(layers)):
         if not cascading:
@@ -56,8 +57,10 @@ def randomized_stages(model: nn.Module, *, count: int = 6, seed: int = 0) -> lis
         `count` networks, the first with the last layer randomised, the last with all.
     """
     expect_int("count", count, 2)
+    expect_model(model)
     last = sum(any(True for _ in module.parameters(recurse=False)) for module in model.modules()) - 1
     wanted = [round(stage * last / (count - 1)) for stage in range(count)]
+    wanted = wanted if last >= 0 else [0]
     kept = {place: made for place, (_, made) in enumerate(randomize_layers(model, seed=seed)) if place in wanted}
     return [kept[place] for place in wanted]
 

@@ -1,9 +1,10 @@
 """Does an explanation stay the same between seeds and between networks, and how much does it call important?"""
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from nblib.checks import expect_rows, expect_tensor
 from nblib.engine import as_given
 from nblib.metrics.ranks import ranks
 
@@ -21,6 +22,7 @@ def rank_correlation(a: Tensor, b: Tensor, *, signed: bool = False) -> Tensor:
 
     Source: Adebayo et al. (2018), with and without the magnitude.
     """
+    expect_tensor("maps", a), expect_tensor("maps", b)
     if a.shape != b.shape or a.ndim < 2 or not a.numel():
         raise ValueError(f"maps of {tuple(a.shape)} and {tuple(b.shape)} were given, expected the same (N, ...)")
     ranked = []
@@ -45,9 +47,7 @@ def importance_sparsity(maps: Tensor) -> Tensor:
 
     Source: P4, appendix D. The name is P4's: this is not the share removed, which "sparsity" means elsewhere.
     """
-    if maps.ndim < 2 or not maps.numel():
-        raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, ...), one map a row, not empty")
-    mean = maps.detach().double().flatten(1).mean(1)
+    mean = expect_rows("maps", maps).detach().double().flatten(1).mean(1)
     return as_given(torch.where(mean.isfinite(), mean, torch.nan), maps)
 
 
@@ -69,6 +69,9 @@ def reproducibility(maps_by_seed: Tensor | Sequence[Tensor]) -> Tensor:
     Source: P4, appendix E; the SD has S − 1 below, which the paper does not say.
     """
     if not isinstance(maps_by_seed, Tensor):
+        if not isinstance(maps_by_seed, Iterable) or not all(isinstance(maps, Tensor) for maps in maps_by_seed):
+            given = type(maps_by_seed).__name__
+            raise ValueError(f"maps_by_seed of {given} was given, expected (S, N, ...), or S tensors (N, ...)")
         shapes = {tuple(maps.shape) for maps in maps_by_seed}
         if len(shapes) != 1:
             raise ValueError(f"maps of shapes {sorted(shapes)} were given, expected one shape (N, ...) for all seeds")

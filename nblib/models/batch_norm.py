@@ -22,9 +22,10 @@ class _Summed(torch.autograd.Function):
 def batch_mean(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean (C,) of each channel of `x` (N, C, ...) over the whole batch, and the count it is taken over.
 
-    The batch is that of all processes, whose parts may differ in size.
+    The batch is that of all processes, whose parts may differ in size. Both are in single precision or better.
     """
-    total = x.sum([dim for dim in range(x.ndim) if dim != 1])
+    dims = [dim for dim in range(x.ndim) if dim != 1]
+    total = x.sum(dims, dtype=torch.promote_types(x.dtype, torch.float32))  # a count alone is too large for bfloat16
     both = torch.cat([total, total.new_tensor([x.numel() // x.shape[1]])])
     if distributed.is_available() and distributed.is_initialized():
         both = _Summed.apply(both)
@@ -57,7 +58,8 @@ def _forward_together(module: nn.Module, x: Tensor) -> Tensor:
         module.running_mean.lerp_(mean.detach(), momentum)
         module.running_var.lerp_(variance.detach() * count / (count - 1), momentum)
     result = centred * torch.rsqrt(variance + module.eps).reshape(shape)
-    return result * module.weight.reshape(shape) + module.bias.reshape(shape) if module.affine else result
+    result = result * module.weight.reshape(shape) + module.bias.reshape(shape) if module.affine else result
+    return result.to(x.dtype)
 
 
 class UncentredBatchNorm(nn.Module):
@@ -77,5 +79,5 @@ class UncentredBatchNorm(nn.Module):
         square = self.running_square
         if self.training:
             square, _ = batch_mean(x.square())
-            self.running_square.lerp_(square.detach(), self.momentum)
-        return x * (self.weight * torch.rsqrt(square + self.eps)).reshape(1, -1, 1, 1)
+            self.running_square.lerp_(square.detach().to(self.running_square), self.momentum)
+        return x * (self.weight * torch.rsqrt(square + self.eps).to(self.weight)).reshape(1, -1, 1, 1)

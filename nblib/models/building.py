@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import expect_int, unknown
+from nblib.checks import expect_int, expect_path, unknown
 from nblib.data import data_root
 from nblib.models import b_cos, efficientnet, foreign, resnet, small_vit
 from nblib.models import weights as files
@@ -49,13 +49,16 @@ def build(name: str, *, classes: int, size: int, weights: str | Path | None = No
             package to install.
     """
     classes, size = expect_int("classes", classes, 2), expect_int("size", size, 1)
+    expect_int("seed", seed, 0, 2**63 - 1)
+    if weights is not None:
+        expect_path("weights", weights)
     if not isinstance(name, str):
         raise ValueError(f"name={name!r} was given, expected the name of a model")
     kind, _, rest = name.partition(":")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the GPUs' generators too
         if name in OURS:
-            model = OURS[name](classes=classes, size=size)
+            model = _made(name, classes, size)
         elif kind in foreign.LIBRARIES and rest:
             model = foreign.LIBRARIES[kind](rest, classes=classes, size=size, published=weights == "default")
         elif rest:
@@ -67,6 +70,14 @@ def build(name: str, *, classes: int, size: int, weights: str | Path | None = No
     elif weights not in (None, "default"):
         files.put(model, files.read(weights)[0], weights)
     return model.eval()
+
+
+def _made(name: str, classes: int, size: int) -> nn.Module:
+    """Return one of our networks; one that is too large for the memory is refused in words."""
+    try:
+        return OURS[name](classes=classes, size=size)
+    except (RuntimeError, MemoryError) as error:
+        raise ValueError(f"{name} for {classes} classes and {size} pixels cannot be made: {error}") from error
 
 
 def _published(name: str, model: nn.Module) -> tuple[dict[str, Tensor], Path]:

@@ -9,9 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nblib.checks import expect_int, expect_number, expect_one_of, quoted
+from nblib.checks import (
+    expect_callable,
+    expect_int,
+    expect_kind,
+    expect_model,
+    expect_number,
+    expect_one_of,
+    expect_path,
+    quoted,
+)
 from nblib.data import Images
-from nblib.engine import check_inputs, logits_of
+from nblib.engine import check_inputs, expect_images, first_logits, logits_of
 from nblib.models import weights as files
 from nblib.models.b_cos import is_b_cos, uniform_off_label_loss
 from nblib.targets import expect_classes, expect_labels
@@ -80,6 +89,7 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         RuntimeError: a loss that is not finite, with the epoch and step.
     """
     _check_learns(model)
+    expect_kind("data", data, Images)
     chosen = choose_device(device)
     options = dict(
         epochs=expect_int("epochs", epochs, 1), batch_size=expect_int("batch_size", batch_size, 1),
@@ -89,12 +99,17 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
         augment=expect_one_of("augment", augment, loop.AUGMENT), seed=expect_int("seed", seed, 0))
     expect_one_of("precision", precision, PRECISION)
     _check_parts(data, options["batch_size"], expect_int("devices", devices, 1), chosen)
+    for name, function in (("loss", loss), ("after_step", after_step)):
+        if function is not None:
+            expect_callable(name, function)
+    if checkpoint is not None:
+        expect_path("checkpoint", checkpoint)
     loss = loss or (uniform_off_label_loss if is_b_cos(model) else F.cross_entropy)
     work = dict(model=model, data=data, options=options, loss=loss, after_step=after_step, precision=precision,
                 progress=progress, device=chosen, devices=devices)
     home = _device_of(model)
     with _evaluating(model), torch.no_grad():
-        logits = logits_of(model, data[:1].images.to(home))
+        logits = first_logits(model, data[:1].images.to(home))
     expect_labels(data.labels, len(data), expect_classes(logits).shape[1])
     try:
         if devices == 1:
@@ -109,8 +124,7 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
 
 def _check_learns(model: nn.Module) -> None:
     """Refuse what is no network, and a network that cannot learn."""
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+    expect_model(model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(f"{type(model).__name__} has no weights that can learn: all are frozen, or there are none; "
                          "call model.requires_grad_(True), or for one part of it alone")
@@ -157,8 +171,8 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> Tenso
         ValueError: what the methods refuse: no images, images of another shape or type, a model without logits (N, K),
             or whose rows depend on each other; or batch_size below 1.
     """
-    if not isinstance(model, nn.Module) or not isinstance(images, Tensor) or not images.ndim:
-        check_inputs(model, images)
+    expect_model(model)
+    expect_images(images)
     expect_int("batch_size", batch_size, 1)
     device, logits = _device_of(model), []
     with _evaluating(model), torch.no_grad():
@@ -175,6 +189,7 @@ def evaluate(model: nn.Module, data: Images, *, batch_size: int = 256) -> float:
     Raises:
         ValueError: as `predict`; a model of one logit; labels that the model lacks.
     """
+    expect_kind("data", data, Images)
     if not len(data):
         raise ValueError("no images were given, expected 1 or more")
     right = 0
@@ -186,7 +201,8 @@ def evaluate(model: nn.Module, data: Images, *, batch_size: int = 256) -> float:
 
 def save(model: nn.Module, path: str | Path, /, **meta: object) -> None:
     """Write the weights of `model` to a safetensors file, whole or not at all, with what JSON can hold."""
-    files.write(path, model.state_dict(), **meta)
+    expect_model(model)
+    files.write(expect_path("path", path), model.state_dict(), **meta)
 
 
 def load(model: nn.Module, path: str | Path) -> dict:
@@ -195,6 +211,7 @@ def load(model: nn.Module, path: str | Path) -> dict:
     Raises:
         ValueError: a file that is absent, truncated, or another model's; the model is then as it was.
     """
-    tensors, meta = files.read(path)
+    expect_model(model)
+    tensors, meta = files.read(expect_path("path", path))
     files.put(model, tensors, path)
     return meta

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nblib import store
-from nblib.checks import expect_one_of
+from nblib.checks import expect_kind, expect_one_of
 from nblib.data import Images
 from nblib.models import build, made_of, published
 from nblib.models import weights as files
@@ -41,6 +41,7 @@ def trained(name: str, data: Images, *, classes: int | None = None, size: int | 
     Raises:
         ValueError, RuntimeError: as `build` and `fit`; options that cannot be kept apart; data without a key.
     """
+    expect_kind("data", data, Images)
     options = expect_keepable("trained()", data, fit_options)
     shape = dict(classes=classes or len(data.classes), size=size or data[:1].images.shape[-1])
     model = build(name, weights=weights, seed=seed, **shape)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from nblib.checks import expect_int, expect_number
+
 
 class Ranger(torch.optim.RAdam):
     r"""Rectified Adam with look-ahead and centralised gradients, the optimiser of P2's authors.
@@ -44,8 +46,7 @@ class Ranger(torch.optim.RAdam):
         k: int = 6,
         alpha: float = 0.5,
     ):
-        if k < 1 or not 0 <= alpha <= 1:
-            raise ValueError(f"k={k}, alpha={alpha} were given, expected k from 1 up and alpha from 0 to 1")
+        expect_int("k", k, 1), expect_number("alpha", alpha, 0, 1)
         super().__init__(params, lr, betas, eps, weight_decay, decoupled_weight_decay=True)
         self.defaults |= {"k": k, "alpha": alpha}
         for group in self.param_groups:

@@ -30,3 +30,16 @@ def test_an_uncentred_batch_norm_divides_by_the_root_mean_square():
     before = norm.running_square.clone()
     torch.testing.assert_close(norm.eval()(2 * x), 2 * norm(x))
     assert torch.equal(norm.running_square, before)
+
+
+def test_statistics_of_half_precision_are_those_of_double():
+    values = 3 + torch.rand(8, 2, 60, 70, generator=torch.Generator().manual_seed(0)).bfloat16()  # 33,600 a channel
+    norm = together(nn.Sequential(nn.BatchNorm2d(2))).train()
+    assert norm(values).dtype == torch.bfloat16
+    torch.testing.assert_close(norm[0].running_mean.double(), 0.1 * values.double().mean((0, 2, 3)), rtol=1e-5, atol=0)
+    squared = build("small_b_cos", classes=2, size=8).stem.norm.train()
+    many = values.repeat(1, len(squared.weight) // 2, 1, 1)
+    squared(many)
+    expected = 0.9 + 0.1 * many.double().square().mean((0, 2, 3))
+    torch.testing.assert_close(squared.running_square.double(), expected, rtol=2e-3, atol=0)
+    assert squared.to(torch.bfloat16)(many).dtype == torch.bfloat16

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nblib.checks import expect_int, expect_number, expect_one_of
+from nblib.checks import expect_int, expect_kind, expect_number, expect_one_of, expect_tensor
 from nblib.engine import (
     Head,
     channel_axis_of,
@@ -65,6 +65,8 @@ class Craft:
         self.model, self.layer, self.chunk_size = model, layer, chunk_size
         self.crop, self.n_concepts = expect_number("crop", crop, 0, 1), expect_int("n_concepts", n_concepts, 1)
         self.seed = expect_int("seed", seed, 0, 2**32 - 1)
+        if chunk_size is not None:
+            expect_int("chunk_size", chunk_size, 1)
         self.bank: Tensor | None = None
 
     @torch.no_grad()
@@ -257,6 +259,7 @@ def switch_off(craft: Craft, concepts: int | Sequence[int]) -> Callable[[Tensor]
         RuntimeError: before `fit`.
         ValueError: no such concept.
     """
+    expect_kind("craft", craft, Craft)
     craft._refuse_unfitted()
     several = concepts if isinstance(concepts, (list, tuple, range)) else [concepts]
     chosen = [expect_int("concept", concept, 0, craft.n_concepts - 1) for concept in dict.fromkeys(several)]
@@ -287,7 +290,7 @@ def above_percentile(maps: Tensor, percentile: float = 90) -> Tensor:
     Source: P2's code.
     """
     expect_number("percentile", percentile, 0, 100)
-    if maps.ndim < 3 or not maps.numel():
+    if expect_tensor("maps", maps).ndim < 3 or not maps.numel():
         raise ValueError(f"maps of shape {tuple(maps.shape)} were given, expected (N, r, ...), not empty")
     expect_finite("maps of images", maps)
     by_concept = maps.detach().transpose(0, 1).flatten(1)  # (r, N · places)

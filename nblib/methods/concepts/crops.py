@@ -5,6 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nblib.checks import expect_number
+from nblib.engine import expect_images
+
 
 class Crop(NamedTuple):
     """A crop: the number of its image, (top, left, bottom, right) in pixels, and its coefficient of a concept."""
@@ -28,6 +31,8 @@ def cut(images: Tensor, share: float) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: a share of less than a pixel.
     """
+    expect_images(images)
+    share = expect_number("crop", share, 0, 1)
     sides = [math.floor(share * side + 1e-9) for side in images.shape[2:]]
     if min(sides) < 1:
         raise ValueError(f"crop={share!r} was given, expected at least one pixel of {tuple(images.shape[2:])}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nblib.checks import expect_int, expect_one_of
+from nblib.checks import expect_callable, expect_int, expect_one_of, expect_tensor
 from nblib.engine import ACTIVATIONS, Head, chunks, exactly, rows_at_once, seeded
 
 ALMOST_NOTHING = 64  # roundings of the largest value: a spread below that is no spread
@@ -64,6 +64,7 @@ def total_indices(
     """
     expect_one_of("design", design, DESIGNS)
     expect_int("dimensions", dimensions, 1)
+    expect_callable("function", function)
     points = DESIGNS[design](expect_int("samples", samples, 2), 2 * dimensions, expect_int("seed", seed, 0))
     first, second = points.split(dimensions, 1)
     mixed = first.repeat(dimensions, 1, 1)  # C: (d, n, d)
@@ -94,6 +95,8 @@ def exact_indices(contributions: Tensor) -> Tensor:
     Returns:
         (N, r) in [0, 1], each row of sum 1; NaN where all of a row's contributions are zero.
     """
+    if expect_tensor("contributions", contributions).ndim != 2:
+        raise ValueError(f"contributions of shape {tuple(contributions.shape)} were given, expected (N, r)")
     largest = contributions.abs().amax(1, keepdim=True)  # 0 / 0 where nothing contributes; squares cannot overflow
     squares = (contributions / largest).square()
     return squares / squares.sum(1, keepdim=True)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nblib.checks import expect_tensor
 from nblib.engine import as_given, expect_finite
 
 
@@ -43,6 +44,7 @@ def concept_purity(maps: Tensor, parts: Tensor) -> Purity:
 
     Source: ours; the correction for chance is that of Cohen's kappa (1960).
     """
+    expect_tensor("maps", maps), expect_tensor("parts", parts)
     if maps.ndim != 4 or maps.shape[:1] + maps.shape[2:] != parts.shape or not maps.numel():
         given = f"maps {tuple(maps.shape)} and parts {tuple(parts.shape)}"
         raise ValueError(f"{given} were given, expected (N, r, H, W) and (N, H, W), not empty")
@@ -90,6 +92,7 @@ def match_concepts(first: Tensor, second: Tensor) -> Matching:
 
     Source: Kuhn (1955), the Hungarian method.
     """
+    expect_tensor("coefficients", first), expect_tensor("coefficients", second)
     fits = first.ndim >= 2 and first.ndim == second.ndim and first.shape[:1] + first.shape[2:] == (
         second.shape[:1] + second.shape[2:])
     if not fits or not first.numel() or first.shape[1] > second.shape[1]:

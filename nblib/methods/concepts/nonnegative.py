@@ -4,7 +4,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from nblib.checks import expect_int
+from nblib.checks import expect_int, expect_tensor
 from nblib.engine import Room, expect_finite, rows_at_once
 
 SYSTEMS = Room(2**22, 2**22)  # values of the small systems that are solved together
@@ -34,7 +34,7 @@ def factorize(rows: Tensor, rank: int, *, seed: int = 0) -> tuple[Tensor, Tensor
 
     Source: P2's code, where no seed is set.
     """
-    if rows.ndim != 2 or not rows.numel():
+    if expect_tensor("rows", rows).ndim != 2 or not rows.numel():
         raise ValueError(f"rows {tuple(rows.shape)} were given, expected (P, C), not empty")
     expect_finite("rows", rows)
     if not (rows >= 0).all():
@@ -72,6 +72,7 @@ def nonnegative_coefficients(rows: Tensor, bank: Tensor) -> Tensor:
 
     Method: block principal pivoting (Kim and Park 2011), on all rows at once, in float64.
     """
+    expect_tensor("rows", rows), expect_tensor("bank", bank)
     if rows.ndim != 2 or bank.ndim != 2 or rows.shape[1] != bank.shape[1] or not len(bank):
         raise ValueError(f"rows {tuple(rows.shape)} and a bank {tuple(bank.shape)} were given, expected (R, C), (r, C)")
     expect_finite("rows", rows)

@@ -1,6 +1,6 @@
 """Images in batches that fit into memory, with what every score of neuron paths needs: checked input, clean neurons."""
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -132,6 +132,11 @@ def refuse_outside(batch: Batch, sets: Tensor) -> None:
 
 def expect_layers(layers: Sequence[str]) -> tuple[str, ...]:
     """Return the layers as a tuple, if they are one or more, each of them once."""
+    if not isinstance(layers, Iterable):
+        raise ValueError(f"layers={layers!r} was given, expected the names of layers in a list")
+    for layer in [layers] if isinstance(layers, str) else layers:
+        if not isinstance(layer, str):
+            raise ValueError(f"layer {layer!r} was given, expected the name of a layer, as in model.named_modules()")
     layers = (layers,) if isinstance(layers, str) else tuple(layers)
     if not layers or len(set(layers)) < len(layers):
         raise ValueError(f"layers {list(layers)} were given, expected one or more, each of them once")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nblib.checks import expect_int
+from nblib.checks import expect_int, expect_tensor
 from nblib.engine import seeded
 
 
@@ -50,6 +50,7 @@ def path_effect(clean: Tensor, edited: Tensor, labels: Tensor) -> Effect:
     Source: P1, equations 12 to 19. The paper's figure 3 shows means for each class; its median is computed nowhere in
     the authors' code.
     """
+    expect_tensor("probabilities", clean), expect_tensor("probabilities", edited), expect_tensor("labels", labels)
     if clean.ndim != 2 or clean.shape != edited.shape or not clean.numel() or labels.shape != clean.shape[:1]:
         given = f"{tuple(clean.shape)}, {tuple(edited.shape)} and labels {tuple(labels.shape)}"
         raise ValueError(f"probabilities of {given} were given, expected (N, K) twice and (N,), not empty")
@@ -187,6 +188,7 @@ def relation_agreement(similarity: Tensor, related: Tensor, *, draws: int = 1000
 
     Source: the test is Mantel's (1967).
     """
+    expect_tensor("similarity", similarity), expect_tensor("related", related)
     square = similarity.ndim == 2 and similarity.shape[0] == similarity.shape[1] == len(related)
     if not square or related.shape != similarity.shape or related.dtype != torch.bool:
         given = f"similarity {tuple(similarity.shape)} and relations {tuple(related.shape)} of {related.dtype}"
@@ -227,6 +229,7 @@ def _expect_numbers(name: str, values: Tensor, count: int) -> Tensor:
 def _expect_paths(neurons: Tensor, labels: Tensor, size: int, classes: int) -> tuple[Tensor, Tensor]:
     """Return paths as (N, L, width) and their labels (N,), if they fit."""
     expect_int("size", size, 1), expect_int("classes", classes, 1)
+    expect_tensor("neurons", neurons), expect_tensor("labels", labels)
     if neurons.ndim not in (2, 3) or labels.shape != neurons.shape[:1]:
         given = f"{tuple(neurons.shape)} and labels {tuple(labels.shape)}"
         raise ValueError(f"neurons of {given} were given, expected (N, L) or (N, L, width), and (N,)")
@@ -236,6 +239,6 @@ def _expect_paths(neurons: Tensor, labels: Tensor, size: int, classes: int) -> t
 
 def _expect_utilisation(used: Tensor) -> Tensor:
     """Return utilisation matrices (K, L, n), if they are that."""
-    if used.ndim != 3 or not used.numel() or (used < 0).any():
+    if expect_tensor("utilisation", used).ndim != 3 or not used.numel() or (used < 0).any():
         raise ValueError(f"utilisation of {tuple(used.shape)} was given, expected (K, L, n), none below zero")
     return used

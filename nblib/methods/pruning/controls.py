@@ -4,10 +4,11 @@ Each differs from the text's procedure in one thing: which weights go, how often
 starts, or whether anything is removed at all. All hold their zeros. Arguments and errors that are not named: as in
 `nblib.methods.pruning`.
 """
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import nn
 
+from nblib.checks import expect_kind
 from nblib.methods.pruning.lottery import Fit, Ticket, expect_levels, make_network, train_ticket
 from nblib.methods.pruning.masks import magnitude_mask, random_mask
 
@@ -21,6 +22,10 @@ def random_tickets(
         tickets: whose masks say how many weights go.
         seed: also of the masks, which are nested.
     """
+    if not isinstance(tickets, Iterable):
+        raise ValueError(f"tickets={tickets!r} was given, expected several in a list")
+    for ticket in tickets:
+        expect_kind("a ticket", ticket, Ticket)
     start = make_network(make_model, seed)
     return [train_ticket(start, random_mask(ticket.mask, seed=seed), fit, seed=seed) for ticket in tickets]
 
@@ -34,6 +39,7 @@ def one_shot(
     Args:
         dense: the unpruned network, trained: the ticket at 0.0. Its weights decide every mask.
     """
+    expect_kind("a ticket", dense, Ticket)
     start = make_network(make_model, seed)
     masks = [magnitude_mask(dense.model, level, scope=scope) for level in expect_levels(sparsities)]
     return [train_ticket(start, mask, fit, seed=seed) for mask in masks]
@@ -49,6 +55,7 @@ def fine_tuned(
     Args:
         dense: the unpruned network, trained: the ticket at 0.0.
     """
+    expect_kind("a ticket", dense, Ticket)
     tickets, last = [], dense
     for level in expect_levels(sparsities):
         mask = magnitude_mask(last.model, level, scope=scope, within=last.mask)

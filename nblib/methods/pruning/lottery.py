@@ -5,6 +5,7 @@ that copy anew, so that nothing of an earlier round can come along. What tickets
 `nblib.methods.pruning.controls`.
 """
 import copy
+import inspect
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +15,7 @@ import numpy
 import torch
 from torch import nn
 
-from nblib.checks import expect_int, expect_number, expect_one_of
+from nblib.checks import expect_callable, expect_int, expect_model, expect_number, expect_one_of
 from nblib.engine import drawing_from
 from nblib.methods.pruning.masks import (
     SCOPES,
@@ -88,6 +89,8 @@ def lottery_ticket(
     levels = expect_levels(sparsities)
     text = expect_one_of("procedure", procedure, ("text", "published")) == "text"
     expect_one_of("scope", scope, SCOPES)
+    _expect_fit(fit)
+    _expect_fit(refit or fit)
     start = make_network(make_model, seed)
     names = prunable(start) if text else [name for name, _ in start.named_parameters() if "weight" in name]
     kept = {name: torch.ones_like(start.get_parameter(name), dtype=torch.bool) for name in names}
@@ -112,6 +115,8 @@ def train_ticket(model: nn.Module, mask: Mask, fit: Fit, *, hold: bool = True, s
 
     Other arguments, errors and warnings: as in `nblib.methods.pruning`.
     """
+    expect_model(model)
+    _expect_fit(fit)
     model = copy.deepcopy(model)
     back_to_zero = Hold(model, mask)
     back_to_zero()
@@ -132,10 +137,37 @@ def train_ticket(model: nn.Module, mask: Mask, fit: Fit, *, hold: bool = True, s
     return Ticket(model, mask, sparsity_of(model))
 
 
+def _expect_fit(fit: Fit) -> None:
+    """Refuse what cannot be called as `fit(model, after_step=function)`."""
+    expect_callable("fit", fit)
+    _expect_call("fit", fit, "fit(model, after_step=function)", None, after_step=None)
+
+
+def _made(make_model: Callable[[], nn.Module]) -> object:
+    """Return what `make_model` makes, if it can be called."""
+    if isinstance(make_model, nn.Module):
+        raise ValueError("make_model is a network, expected a function without arguments that gives one")
+    expect_callable("make_model", make_model)
+    _expect_call("make_model", make_model, "make_model()")
+    return make_model()
+
+
+def _expect_call(name: str, function: Callable, as_: str, *args: object, **kwargs: object) -> None:
+    """Refuse a function whose signature, where it tells one, has no place for these arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be called as {as_}: {error}") from error
+
+
 def make_network(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Return a network of the caller's making, its weights from `seed` as far as PyTorch draws them."""
     with drawing_from(expect_int("seed", seed, 0)):
-        model = make_model()
+        model = _made(make_model)
     if not isinstance(model, nn.Module):
         raise ValueError(f"make_model returned {type(model).__name__}, expected an nn.Module")
     prunable(model)
@@ -148,7 +180,7 @@ def let_grow(model: nn.Module | None = None) -> None:
 
 def expect_levels(sparsities: Sequence[float]) -> list[float]:
     """Return the levels, if there are some, and they ascend within [0, 1), since a network has to be left."""
-    if not isinstance(sparsities, Iterable):
+    if not isinstance(sparsities, Iterable) or isinstance(sparsities, str):
         raise ValueError(f"sparsities={sparsities!r} was given, expected a list, such as [0.0, 0.2]")
     levels = [expect_number("sparsity", level, 0, 1) for level in sparsities]
     ascending = all(low < high for low, high in itertools.pairwise(levels))

@@ -1,11 +1,11 @@
 """Which weights of a network are removed, and what keeps them at zero while it is trained."""
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from nblib import store
-from nblib.checks import expect_int, expect_number, expect_one_of, nearest
+from nblib.checks import expect_int, expect_model, expect_number, expect_one_of, nearest
 from nblib.engine import expect_finite, refuse_reparametrised
 
 SCOPES = ("global", "tensor")
@@ -19,8 +19,7 @@ def prunable(model: nn.Module) -> list[str]:
         ValueError: a model that has none, or in which some are made from other weights in each pass, so that a zero
             would not stay one.
     """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"a model of type {type(model).__name__} was given, expected an nn.Module")
+    expect_model(model)
     refuse_reparametrised(model, "what is removed from it would come back")
     kinds = (nn.modules.conv._ConvNd, nn.Linear)
     weights = {f"{name}.weight".lstrip(".") for name, module in model.named_modules() if isinstance(module, kinds)}
@@ -46,7 +45,11 @@ def sparsity_of(model: nn.Module, names: Iterable[str] | None = None) -> float:
         KeyError: a parameter that is not there.
         ValueError: a model without such weights.
     """
+    if names is not None and (isinstance(names, str) or not isinstance(names, Iterable)):
+        raise ValueError(f"names={names!r} was given, expected the names of parameters in a list")
     weights = find_parameters(model, prunable(model) if names is None else names).values()
+    if not weights:
+        raise ValueError("no names of parameters were given, expected one or more")
     return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
 
 
@@ -99,7 +102,8 @@ def random_mask(mask: Mask, *, seed: int = 0) -> Mask:
     """
     generator = torch.Generator().manual_seed(store.seed("random mask", expect_int("seed", seed, 0)))
     result = {}
-    for name, kept in mask.items():
+    for name in _expect_mask(mask):
+        kept = expect_kept(mask, name, mask[name])
         rank = torch.randperm(kept.numel(), generator=generator)
         result[name] = (rank >= int((~kept).sum())).reshape(kept.shape).to(kept.device)
     return result
@@ -115,7 +119,7 @@ class Hold:
 
     def __init__(self, model: nn.Module, mask: Mask):
         self.model = model
-        weights = find_parameters(model, mask)
+        weights = find_parameters(model, _expect_mask(mask))
         kept = {name: expect_kept(mask, name, weight) for name, weight in weights.items()}
         self.factors = {name: k.to(weights[name].dtype) for name, k in kept.items() if not k.all()}
 
@@ -129,12 +133,21 @@ class Hold:
             torch._foreach_mul_(list(weights.values()), list(self.factors.values()))
 
 
+def _expect_mask(mask: Mask) -> Mask:
+    """Return a mask, if it is a dictionary."""
+    if not isinstance(mask, Mapping):
+        raise ValueError(f"a mask of {type(mask).__name__} was given, expected a dictionary from a parameter's name "
+                         "to a bool tensor")
+    return mask
+
+
 def find_parameters(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
     """Return the parameters of those names.
 
     Raises:
         KeyError: one that is not there, with the nearest names.
     """
+    expect_model(model)
     known = dict(model.named_parameters())
     found = {}
     for name in names:
@@ -151,9 +164,11 @@ def expect_kept(mask: Mask, name: str, weight: Tensor) -> Tensor:
         KeyError: a mask without it.
         ValueError: one of another shape or type.
     """
-    if name not in mask:
+    if name not in _expect_mask(mask):
         raise KeyError(f"no parameter {name!r} in the mask{nearest(name, mask)}")
     kept = mask[name]
+    if not isinstance(kept, Tensor):
+        raise ValueError(f"the mask of {name!r} is {type(kept).__name__}, expected a tensor of torch.bool")
     if kept.shape != weight.shape or kept.dtype != torch.bool:
         raise ValueError(f"the mask of {name!r} is {kept.dtype} of shape {tuple(kept.shape)}, expected torch.bool of "
                          f"shape {tuple(weight.shape)}")

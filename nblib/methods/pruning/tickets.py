@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nblib import store
-from nblib.checks import expect_one_of
+from nblib.checks import expect_kind, expect_one_of
 from nblib.data import Images
 from nblib.methods.pruning.controls import fine_tuned, one_shot, random_tickets, retrained
 from nblib.methods.pruning.lottery import Fit, Ticket, expect_levels, lottery_ticket
@@ -50,6 +50,7 @@ def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe
         RuntimeError: as in `lottery_ticket`.
     """
     expect_one_of("recipe", recipe, RECIPES)
+    expect_kind("data", data, Images)
     options = expect_keepable("kept_tickets()", data, fit_options)
     levels = expect_levels(sparsities)
     wanted = levels if only is None or recipe in PROCEDURES else expect_levels(only)

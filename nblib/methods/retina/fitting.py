@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nblib import store
 from nblib.checks import expect_int, expect_number
 from nblib.data import Recording
-from nblib.engine import expect_finite, seeded
+from nblib.engine import drawing_from, expect_finite, seeded
 from nblib.models import weights as files
 from nblib.models.retina import RetinaCNN
 from nblib.training import choose_device, once
@@ -62,8 +62,7 @@ def fit_retina(model: nn.Module, recording: Recording, *, epochs: int = 6, batch
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, epochs * steps))
     losses = []
     try:
-        with torch.random.fork_rng(devices=[chosen] if chosen.type == "cuda" else []):
-            torch.manual_seed(store.seed("retina", seed))
+        with drawing_from(store.seed("retina", seed), chosen):
             for epoch in range(epochs):
                 order = torch.randperm(len(seen), generator=generator).to(chosen)
                 total = torch.zeros((), device=chosen)

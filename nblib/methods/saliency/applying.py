@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_one_of
+from nblib.engine import expect_images
 from nblib.methods.saliency.by_name import METHODS, saliency
 from nblib.targets import Target
 
@@ -46,6 +47,11 @@ def applicable(
     Raises:
         ValueError: an unknown method, or a network on which none of them applies.
     """
+    if isinstance(methods, str) or not isinstance(methods, Iterable):
+        raise ValueError(f"methods={methods!r} was given, expected several names in a list")
+    if options is not None and not isinstance(options, Mapping):
+        raise ValueError(f"options={options!r} was given, expected a dictionary from a method to its options")
+    expect_images(images)
     working, reasons = [], {}
     for method in methods:
         expect_one_of("method", method, METHODS)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import expect_one_of
+from nblib.checks import expect_int, expect_one_of, expect_tensor
 from nblib.engine import as_given, baseline_for, check_inputs, chunks, explained, logits_of, options_of, precise
 from nblib.methods.saliency.b_cos import b_cos
 from nblib.methods.saliency.class_activation import grad_cam, grad_cam_plus_plus
@@ -98,6 +98,7 @@ def completeness_gap(
     Source: Sundararajan, Taly and Yan (2017), proposition 1.
     """
     check_inputs(model, images)
+    expect_tensor("maps", maps)
     if maps.ndim not in (3, 4) or (len(maps), *maps.shape[-2:]) != (len(images), *images.shape[-2:]):
         raise ValueError(f"maps of {tuple(maps.shape)} were given, expected (N, H, W) of images {tuple(images.shape)}")
     start = baseline_for(images, baseline)
@@ -125,8 +126,10 @@ def passes(method: str, size: int | tuple[int, int], **options: object) -> tuple
         ValueError: an unknown method or option, or a window that does not fit the size.
     """
     chosen = options_of(method, METHODS[expect_one_of("method", method, METHODS)], options)
+    sides = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
+    for side in sides:
+        expect_int("size", side, 1)
     if method == "occlusion":
-        sides = (size, size) if isinstance(size, int) else size
         down, across = (len(window_spans(side, chosen["window"], chosen["stride"])) for side in sides)
         return down * across + 1, 0
     if method == "rise":

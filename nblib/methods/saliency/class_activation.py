@@ -146,6 +146,7 @@ def _class_activation(
     """Return the layer's channels summed by `weights(activation, gradient)`, (N, k, 1, 1), at the images' size."""
     check_inputs(model, images)
     layer = _last_spatial_layer(model, images[:1]) if layer is None else layer
+    find(model, layer)
     value = explained(model, images, target, chunk_size)
     maps = []
     with torch.inference_mode(False), torch.enable_grad():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import expect_int, expect_number
+from nblib.checks import expect_int, expect_number, expect_room
 from nblib.engine import as_given, baseline_for, check_inputs, precise, quadrature_rule, seeded, weighted_gradient
 from nblib.hooks import relu_gradient
 from nblib.targets import Target
@@ -147,6 +147,7 @@ def _noise(images: Tensor, samples: int, noise: float, generator: torch.Generato
     """Return normal noise fields, (samples, C, H, W), in single precision at least."""
     expect_int("samples", samples, 1)
     expect_number("noise", noise, 0)
+    expect_room(f"samples={samples}", samples * images[0].numel())
     return noise * torch.randn(samples, *images.shape[1:], generator=generator).to(precise(images[:0]))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nblib.checks import expect_int, expect_number
+from nblib.checks import expect_int, expect_number, expect_room
 from nblib.engine import baseline_for, check_inputs, chunks, exactly, explained, logits_of, precise, seeded
 from nblib.targets import Target, class_probability
 
@@ -121,6 +121,7 @@ def rise(
     expect_int("cells", cells, 1)
     if expect_number("p", p, 0, 1) == 0:
         raise ValueError("p=0 was given, expected above 0: no cell would ever be seen")
+    expect_room(f"masks={masks}, cells={cells}", masks * cells**2)
     value = explained(model, images, target, chunk_size, class_probability)
     height, width = images.shape[2:]
     cell = torch.tensor([math.ceil(height / cells), math.ceil(width / cells)])
