@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from nblib.data import STIMULI
 from nblib.runs import chapters, parameters
 from tests.fixtures.pictures import class_folders
 
@@ -38,6 +39,12 @@ def test_a_page_follows_the_content_of_its_data(mine):
     assert key(values) == first
     picture.rename(picture.with_name("another.png"))
     assert key(values) != first
+
+
+def test_a_page_of_movies_follows_their_kind():
+    defaults = {item.name: item.default for item in parameters.declared(parameters.source("retina_lab")).values()}
+    keys = {kind: chapters.page_key("retina_lab", defaults | {"dataset": kind}) for kind in STIMULI}
+    assert len(set(keys.values())) == len(STIMULI) == 3
 
 
 def test_a_page_follows_its_weights(mine):
