@@ -125,6 +125,7 @@ REFUSED = [
     ("retina_lab", {"model": "small_resnet"}, "expected one of 'retina_cnn', 'retina_cnn_published'"),
     ("retina_lab", {"model": "retina_cnn_published", "image_size": 24}, "need frames of 35 pixels or more"),
     ("retina_lab", {"model": "retina_cnn_published", "image_size": 36}, "lie outside of what can be read"),
+    ("retina_lab", {"test_images": 12}, "test_images: 12 was given, expected more than 12, the number of cells"),
     ("retina_lab", {"weights": "none.safetensors"}, "there is no file 'none.safetensors'"),
     ("retina_lab", {"device": "cuda:77"}, "-p device cpu computes here"),
     ("neuron_paths", {"retained": []}, "an empty list"),

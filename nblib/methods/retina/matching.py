@@ -15,12 +15,12 @@ class TypeMatching(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """The mean of |r| over interneurons, in [0, 1]."""
+        """The mean size of r over interneurons, in [0, 1]."""
         return self.correlation.abs().mean().item()
 
 
 def match_interneurons(features: Tensor, truth: Tensor) -> TypeMatching:
-    r"""Pair known interneurons with channels so that the sum of |r| is the largest possible.
+    r"""Pair known interneurons with channels so that the sum of the sizes of r is the largest possible.
 
     .. math:: \max_\pi\sum_k\big|r(\text{truth}_k,\text{feature}_{\pi(k)})\big|
 
@@ -29,7 +29,7 @@ def match_interneurons(features: Tensor, truth: Tensor) -> TypeMatching:
         truth: (N, K) of the same frames, K ≤ C: the same of each true interneuron.
 
     Returns:
-        The pairs. Even unrelated channels have |r| well above 0, since all follow one stimulus and the best pairs are
+        The pairs. Even unrelated channels have an r well away from 0, since all follow one stimulus and the best pairs are
         taken: match an untrained network too.
 
     Raises:

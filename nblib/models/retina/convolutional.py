@@ -99,7 +99,7 @@ class RetinaCNN(nn.Module):
     """P3's model of a retina: windows (N, T, H, W), the latest frame last -> rates (N, cells), in spikes a frame.
 
     conv1 · norm1 · noise1 · relu1 · conv2 · norm2 · noise2 · relu2 · read_out · norm3 · softplus. Each norm scales by
-    |weight|; conv1 and conv2 are linear stacks of 3 × 3 convolutions; each cell reads the units around its place.
+    the size of its weight; conv1 and conv2 are linear stacks of 3 × 3 convolutions; each cell reads the units around its place.
 
     Args:
         places: (cells, 2) row and column of each cell in the frame, whole numbers, far enough from the border that the

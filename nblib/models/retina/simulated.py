@@ -159,7 +159,7 @@ class SimulatedRetina(nn.Module):
 
     @property
     def places(self) -> Tensor:
-        """(cells, 2): row and column of each cell."""
+        """Row and column of each cell, (cells, 2)."""
         return self.ganglion.places
 
     def forward(self, windows: Tensor) -> Tensor:

@@ -16,6 +16,9 @@ def expect_alone(values: Mapping[str, object]) -> None:
     expect_one_of("dataset", values["dataset"], STIMULI)
     options = NETWORKS[expect_one_of("model", values["model"], NETWORKS)]
     retina = SimulatedRetina(size=values["image_size"], frames=options.get("frames", 20))
+    if values["test_images"] <= len(retina.places):
+        raise ValueError(f"test_images: {values['test_images']} was given, expected more than {len(retina.places)}, the number "
+                         "of cells, whose covariance the surprisal needs")
     network = RetinaCNN(retina.places, size=values["image_size"], **options)
     with torch.no_grad():
         network(torch.zeros(1, network.frames, network.size, network.size))

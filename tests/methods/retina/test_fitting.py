@@ -38,6 +38,15 @@ def test_the_seed_fixes_the_fit_and_the_callers_randomness_is_left_alone(retina,
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
+def test_a_network_is_fitted_on_any_device_and_stays_on_its_own(retina, recording, device):
+    network = RetinaCNN(retina.places, channels=2)
+    losses = fit_retina(network, recording, epochs=2, device=str(device))
+    assert losses[1] < losses[0] and network.read_out.weight.device.type == "cpu"
+    seen, _ = recording.part("test", 20)
+    found = predicted_rates(network.to(device), seen.to(device)).cpu()
+    torch.testing.assert_close(found, predicted_rates(network.cpu(), seen), rtol=1e-3, atol=1e-3)
+
+
 def test_without_a_learning_rate_only_the_statistics_of_norms_change(retina, recording):
     network, start = RetinaCNN(retina.places, channels=2), RetinaCNN(retina.places, channels=2)
     fit_retina(network, recording, lr=0.0, **QUICK)
