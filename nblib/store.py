@@ -18,7 +18,7 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (ROOT / "pyproject.toml").is_file() and (ROOT / "book").is_dir()  # False where a wheel was installed
-PART = re.compile(r"\..+\.[0-9a-f]{12}\.part")  # what `atomic` calls a file that is being written
+OWNER = re.compile(r"\..+\.[0-9a-f]{12}\.owner")  # what `atomic` locks while it writes the .part of that name
 AT_CWD, SWAP = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux; RENAME_SWAP of macOS is the same
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 TIED = """import importlib, sys
@@ -73,17 +73,20 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(".*.part"):
-        if PART.fullmatch(left.name):
-            _remove_unowned(left)
-    part, held = _owned(lambda token: path.with_name(f".{path.name}.{token}.part"))
+    for left in path.parent.glob(".*.owner"):
+        if OWNER.fullmatch(left.name) and _remove_unowned(left):
+            left.with_suffix(".part").unlink(missing_ok=True)
+    owner, held = _owned(lambda token: path.with_name(f".{path.name}.{token}.owner"))
+    part = owner.with_suffix(".part")  # a file of its own, since who writes it may put another one in its place
     try:
+        part.touch()
         yield part
         with open(part, "rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+        owner.unlink(missing_ok=True)
         os.close(held)
 
 
