@@ -41,7 +41,7 @@ def test_a_seed_decides_the_weights_and_leaves_the_callers_generator_alone(name)
     ("torchvision:deeplabv3_resnet50", "torchvision:"),
     ("timm:vit_tiny_patch16_225", "vit_tiny_patch16_224"),
     ("timm:vit_tiny_patch16_224.nope", "augreg_in21k"),
-    ("nowhere.at_all:make", "can.t be imported"),
+    ("nowhere.at_all:make", "can't be imported"),
     ("torch.nn:Linearr", "torch.nn:Linear"),
     ("torch.nn:Linear", "classes=..., size=..."),
     ("builtins:dict", "torch.nn.Module"),
