@@ -171,8 +171,10 @@ def interval(values: Iterable[float], *, unit: str = "") -> tuple[float, float] 
     mean = statistics.mean(values)
     half = float(student.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
     bounded = unit == "share" and min(values) >= 0 and max(values) <= 1
-    if not bounded or half == 0 or mean in (0.0, 1.0):
+    if not bounded:
         return mean - half, mean + half
+    if half == 0 or mean in (0.0, 1.0):  # the mean of the smallest numbers may be rounded to 0
+        return mean, mean
     middle, half = math.log(mean / (1 - mean)), half / (mean * (1 - mean))
     return float(expit(middle - half)), float(expit(middle + half))
 

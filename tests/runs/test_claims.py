@@ -3,7 +3,7 @@ import statistics
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nblib.runs import claims, ledger, parameters
@@ -163,6 +163,7 @@ def test_the_two_directions_of_a_claim_say_the_opposite(values, threshold):
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
+@example([0.0, 5e-324])
 def test_the_interval_of_a_share_stays_a_share_and_holds_the_mean(values):
     low, high = ledger.interval(values, unit="share")
     mean = statistics.mean(values)
