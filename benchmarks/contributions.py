@@ -39,8 +39,12 @@ def sums(found: dict[str, Tensor]) -> Tensor:
     return torch.cat([values.flatten(2).sum(2) for values in found.values()], 1).detach()
 
 
-def conductance(name: str, layers: list[str], size: int, count: int) -> Callable[[], Pair]:
-    """Return a maker of a pair: both sides take the contributions of all layers, theirs by a call for each."""
+def conductance(name: str, layers: list[str], size: int, count: int, rows: int | None = None) -> Callable[[], Pair]:
+    """Return a maker of a pair: both sides take the contributions of all layers, theirs by a call for each.
+
+    `rows` is how many captum sends through the network in one pass; None all steps of all images, its default, which
+    is its fastest and takes most memory.
+    """
 
     def make() -> Pair:
         model, images = settled(name, size), load("shapes", split="test", size=size, limit=count).images
@@ -52,7 +56,7 @@ def conductance(name: str, layers: list[str], size: int, count: int) -> Callable
                 warnings.simplefilter("ignore")  # captum's, about hooks
                 return sums({layer: LayerConductance(model, model.get_submodule(layer)).attribute(
                     images, target=labels, n_steps=STEPS + 1, method="riemann_trapezoid",
-                    attribute_to_layer_input=False) for layer in layers})
+                    internal_batch_size=rows).detach() for layer in layers})  # or 16 graphs would stay in memory
 
         return {"ours": lambda: sums(contributions(model, images, layers, target=class_logit(labels), steps=STEPS)),
                 "theirs": theirs}
@@ -104,6 +108,7 @@ def unit_by_unit(size: int) -> Callable[[], Pair]:
 
 PAIRS: dict[str, Callable[[], Pair]] = {
     "contributions, ResNet-50, 16 blocks": conductance("torchvision:resnet50", RESNET50, 224, 2),
+    "the same, captum in as little memory": conductance("torchvision:resnet50", RESNET50, 224, 2, rows=2),
     "contributions, small ResNet, 4 layers": conductance("small_resnet", SMALL, 32, 32),
     "contributions, small ViT, 3 kinds": three_kinds(32, 64),
     "map of a mode, 48 channels, 8 x 8": unit_by_unit(32),
