@@ -8,7 +8,7 @@ from nblib.engine.precision import as_given
 
 
 def magnitudes(values: Tensor) -> Tensor:
-    """Return |values| as float64 (N, d), each row divided by its largest; an all-zero or non-finite row is all NaN."""
+    """Return the magnitudes of values as float64 (N, d), each row divided by its largest; an all-zero or non-finite row is all NaN."""
     flat = expect_rows("maps or vectors", values).detach().double().flatten(1).abs()
     top = flat.amax(1, keepdim=True)
     usable = flat.isfinite().all(1, keepdim=True) & (top > 0)
