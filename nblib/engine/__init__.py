@@ -8,8 +8,8 @@ A map of the room, in the order in which a method uses it:
 - `trial`: the part of that check for which the network runs, once: are its rows independent of each other?
 - `parameters`: `refuse_reparametrised`, where weights themselves are asked for.
 - `rows`: `chunks` cuts the steps × N rows of a computation into passes that have room in memory, as `rows_at_once`
-  says; `logits_of` runs a pass; `explained` makes the scalar of a target, `slope_of` its gradient; `weighted_gradient`
-  is the loop over all passes that every gradient method calls.
+  says; `logits_of` runs a pass; `explained` makes the scalar of a target, `slope_of` its gradient, `target_change` what
+  there is to share out; `weighted_gradient` is the loop over all passes that every gradient method calls.
 - `quadrature`: the points and weights of an integral.
 - `precision`: in which type totals are kept and given back, arithmetic without autocast, and weights without gradients.
 - `places`: which axis of a layer's output has its channels, for methods that look at its places.
@@ -54,6 +54,7 @@ from nblib.engine.rows import (
     predicted,
     rows_at_once,
     slope_of,
+    target_change,
     weighted_gradient,
 )
 from nblib.engine.sparsity import hoyer, magnitudes
@@ -66,5 +67,5 @@ __all__ = [
     "first_logits", "forward_mode", "frozen", "Head", "hoyer", "logit_after", "logits_after", "logits_of",
     "magnitudes", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
     "quadrature_rule", "QUADRATURES", "refuse_reparametrised", "refuse_repeated", "Room", "rows_at_once", "seeded",
-    "slope_if_affine", "slope_of", "unpacked", "weighted_gradient",
+    "slope_if_affine", "slope_of", "target_change", "unpacked", "weighted_gradient",
 ]

@@ -92,6 +92,16 @@ def explained(
     return lambda logits, index: evaluate(target, logits, index, len(images))
 
 
+@torch.no_grad()
+def target_change(
+    model: nn.Module, images: Tensor, start: Tensor, target: Target | None, chunk_size: int | None
+) -> Tensor:
+    r"""Return what there is to share out, :math:`f(x)-f(x')`, (N,), for images x and where their paths begin, x′."""
+    value = explained(model, images, target, chunk_size)
+    return torch.cat([value(logits_of(model, images[i]), i) - value(logits_of(model, start[i]), i)
+                      for _, i in chunks(images, 1, chunk_size)])
+
+
 def slope_of(scalars: Tensor, layer: Tensor, name: str = "the image") -> Tensor:
     """Return the gradient of the scalars' sum with respect to a tensor that they were computed from.
 

@@ -2,17 +2,15 @@
 import torch
 from torch import Tensor, nn
 
-from nblib.checks import expect_int, expect_number
+from nblib.checks import expect_int, expect_number, expect_tensor
 from nblib.engine import (
     as_given,
     baseline_for,
     check_inputs,
-    chunks,
     expect_finite,
-    explained,
     hoyer,
-    logits_of,
     precise,
+    target_change,
 )
 from nblib.targets import Target
 
@@ -134,11 +132,8 @@ def completeness_gap(
         (N,), in target units. For integrated gradients it nears 0 as the steps grow, on a layer that cuts the network.
     """
     check_inputs(model, images)
+    expect_tensor("contributions", contribution)
     if len(contribution) != len(images):
         raise ValueError(f"contributions of {len(contribution)} images were given with {len(images)} images")
-    start = baseline_for(images, baseline)
-    value = explained(model, images, target, chunk_size)
-    with torch.no_grad():
-        shared = [value(logits_of(model, images[i]), i) - value(logits_of(model, start[i]), i)
-                  for _, i in chunks(images, 1, chunk_size)]
-    return as_given(contribution.double().flatten(1).sum(1) - torch.cat(shared).double(), images)
+    shared = target_change(model, images, baseline_for(images, baseline), target, chunk_size)
+    return as_given(contribution.double().flatten(1).sum(1) - shared.double(), images)

@@ -1,11 +1,10 @@
 """The door to all saliency methods: one call, the methods by name, what they cost and how far their sums are off."""
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_one_of, expect_tensor
-from nblib.engine import as_given, baseline_for, check_inputs, chunks, explained, logits_of, options_of, precise
+from nblib.engine import as_given, baseline_for, check_inputs, options_of, precise, target_change
 from nblib.methods.saliency.b_cos import b_cos
 from nblib.methods.saliency.class_activation import grad_cam, grad_cam_plus_plus
 from nblib.methods.saliency.gradients import (
@@ -101,12 +100,8 @@ def completeness_gap(
     expect_tensor("maps", maps)
     if maps.ndim not in (3, 4) or (len(maps), *maps.shape[-2:]) != (len(images), *images.shape[-2:]):
         raise ValueError(f"maps of {tuple(maps.shape)} were given, expected (N, H, W) of images {tuple(images.shape)}")
-    start = baseline_for(images, baseline)
-    value = explained(model, images, target, chunk_size)
-    with torch.no_grad():
-        share = [value(logits_of(model, images[i]), i) - value(logits_of(model, start[i]), i)
-                 for _, i in chunks(images, 1, chunk_size)]
-    return as_given(precise(maps).flatten(1).sum(1) - torch.cat(share), images)
+    share = target_change(model, images, baseline_for(images, baseline), target, chunk_size)
+    return as_given(precise(maps).flatten(1).sum(1) - share, images)
 
 
 def passes(method: str, size: int | tuple[int, int], **options: object) -> tuple[int, int]:

@@ -134,3 +134,5 @@ def test_the_gap_is_the_sum_minus_the_change(model):
     torch.testing.assert_close(gap, found.sum((1, 2, 3)) - change.detach())
     with pytest.raises(ValueError, match="2 images were given with 3"):
         completeness_gap(found[:2], model, images)
+    with pytest.raises(ValueError, match="contributions of NoneType were given, expected a tensor"):
+        completeness_gap(None, model, images)
