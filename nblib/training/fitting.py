@@ -1,7 +1,6 @@
 """Training, measuring, saving and loading a classifier: what is checked before the loop begins."""
 import contextlib
 import math
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nblib import store
 from nblib.checks import (
     expect_callable,
     expect_int,
@@ -114,8 +114,8 @@ def fit(model: nn.Module, data: Images, *, epochs: int, batch_size: int = 64, lr
     try:
         if devices == 1:
             return loop.train(checkpoint=checkpoint, **work)
-        with tempfile.TemporaryDirectory() as folder:
-            path = checkpoint or Path(folder) / "state.safetensors"
+        with store.scratch() as folder:
+            path = checkpoint or folder / "state.safetensors"
             processes.run(loop.train, devices, checkpoint=path, **work)
             return loop.resume(path, model, None, loop.run_of(data, options))
     finally:
