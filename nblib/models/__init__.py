@@ -5,7 +5,8 @@
 subtraction of means into the network, so that all take images in [0, 1]. `weights` reads and writes files of them;
 `origin` knows of which files a reader's own network is made, for keys, and in which line of them an error was raised;
 `batch_norm` holds the batch normalisation of several processes and that of B-cos networks. `vit` takes a vision
-transformer apart. `retina` holds the networks that see movies: a simulated retina, and one that is fitted.
+transformer apart. `retina` holds the networks that see movies: a simulated retina, and one that is fitted;
+`importance` those that weight the patches of an image while they decide.
 
 Who needs a network's own parts, or files of weights, names the file: `nblib.models.vit`, `nblib.models.weights`.
 """
