@@ -15,7 +15,8 @@ A map of the room, in the order in which a method uses it:
 - `places`: which axis of a layer's output has its channels, for methods that look at its places.
 - `sparsity`: Hoyer's index of a vector.
 - `tangents`: forward mode, in which one pass tells how everything inside moves with the pixels.
-- `layers`: a network cut in two at a layer, for methods that begin in the middle (concepts, modes).
+- `layers`: `expect_layers`, for methods that read and replace several; a network cut in two at a layer, for methods
+  that begin in the middle (concepts, modes, neural pathways).
 
 A `Room` says how many values one pass takes. It was measured for each kind of computation: `PIXELS` for passes of whole
 networks, `ACTIVATIONS` for the second half of one; others have their own.
@@ -33,6 +34,7 @@ from nblib.engine.layers import (
     ACTIVATIONS,
     Head,
     cut_layers,
+    expect_layers,
     logit_after,
     logits_after,
     nonnegative_output,
@@ -63,9 +65,9 @@ from nblib.engine.trial import first_logits
 
 __all__ = [
     "ACTIVATIONS", "as_given", "baseline_for", "channel_axis", "channel_axis_of", "check_inputs", "chunks",
-    "cut_layers", "drawing_from", "exactly", "expect_finite", "expect_images", "expect_logits", "explained",
-    "first_logits", "forward_mode", "frozen", "Head", "hoyer", "logit_after", "logits_after", "logits_of",
-    "magnitudes", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
+    "cut_layers", "drawing_from", "exactly", "expect_finite", "expect_images", "expect_layers", "expect_logits",
+    "explained", "first_logits", "forward_mode", "frozen", "Head", "hoyer", "logit_after", "logits_after",
+    "logits_of", "magnitudes", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
     "quadrature_rule", "QUADRATURES", "refuse_reparametrised", "refuse_repeated", "Room", "rows_at_once", "seeded",
     "slope_if_affine", "slope_of", "target_change", "unpacked", "weighted_gradient",
 ]

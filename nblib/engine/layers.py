@@ -1,7 +1,8 @@
 """A network in two halves: up to a layer, and from that layer's output to a logit."""
 import contextlib
 import functools
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,31 @@ def refuse_repeated(model: nn.Module, layer: str, image: Tensor) -> None:
         model(image.clone())
     if len(calls) > 1:
         raise ValueError(f"layer {layer!r} runs {len(calls)} times in a pass, expected once: name the block around it")
+
+
+def expect_layers(model: nn.Module, layers: Sequence[str], image: Tensor) -> list[str]:
+    """Return layers as a list if they are one or more, each once, and each runs once with an output (N, ...)."""
+    if not isinstance(layers, Iterable):
+        raise ValueError(f"layers={layers!r} was given, expected the name of a layer, or several in a list")
+    layers = [layers] if isinstance(layers, str) else list(layers)
+    if not layers or len(set(layers)) < len(layers):
+        raise ValueError(f"layers {layers} were given, expected one or more, each of them once")
+    calls: Counter = Counter()
+
+    def count(layer: str, tensor: Tensor) -> Tensor:
+        calls[layer] += 1
+        if tensor.ndim < 2 or len(tensor) != 1 or not tensor.is_floating_point():
+            raise ValueError(f"layer {layer!r} has {tensor.dtype} of shape {tuple(tensor.shape)} for one image, "
+                             "expected floating point (1, ...): the images come first")
+        return tensor
+
+    with torch.no_grad(), edit(model, {layer: lambda t, layer=layer: count(layer, t) for layer in layers}):
+        logits_of(model, image)
+    for layer in layers:
+        if calls[layer] > 1:
+            raise ValueError(f"layer {layer!r} runs {calls[layer]} times in a pass, expected once: "
+                             "name the block around it")
+    return layers
 
 
 @torch.no_grad()

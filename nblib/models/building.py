@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_path, unknown
 from nblib.data import data_root
-from nblib.models import b_cos, efficientnet, foreign, resnet, small_vit
+from nblib.models import alexnet, b_cos, efficientnet, foreign, resnet, small_vit, vgg
 from nblib.models import weights as files
 from nblib.models.origin import published
 
@@ -17,6 +17,10 @@ OURS: dict[str, Maker] = {
     "small_resnet": resnet.small_resnet,
     "small_b_cos": b_cos.small_b_cos,
     "small_vit": small_vit.small_vit,
+    "small_alexnet": alexnet.small_alexnet,
+    "small_vgg": vgg.small_vgg,
+    "alexnet_cifar": alexnet.alexnet_cifar,
+    "vgg11_cifar": vgg.vgg11_cifar,
     "efficientnet_lite0": efficientnet.efficientnet_lite0,
     **{name: resnet.cifar(name) for name in resnet.CIFAR_BLOCKS},
 }

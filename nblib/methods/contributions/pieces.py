@@ -1,5 +1,4 @@
 """A few images at a time: their layers' outputs, the target's slopes there, and the refusal of layers that won't do."""
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,13 +10,14 @@ from nblib.engine import (
     baseline_for,
     check_inputs,
     chunks,
+    expect_layers,
     explained,
     forward_mode,
     logits_of,
     precise,
     unpacked,
 )
-from nblib.hooks import capture, edit
+from nblib.hooks import capture
 from nblib.targets import Target
 
 Outputs = list[Tensor]  # one (R, ...) a layer, in the order of the layers
@@ -102,26 +102,3 @@ def by_pieces(
                           lambda logits, image=image: value(logits, image))
             results.append(work(piece))
     return results
-
-
-def expect_layers(model: nn.Module, layers: Sequence[str], image: Tensor) -> list[str]:
-    """Return layers as a list if they are one or more, each once, and each runs once with an output (N, ...)."""
-    layers = [layers] if isinstance(layers, str) else list(layers)
-    if not layers or len(set(layers)) < len(layers):
-        raise ValueError(f"layers {layers} were given, expected one or more, each of them once")
-    calls: Counter = Counter()
-
-    def count(layer: str, tensor: Tensor) -> Tensor:
-        calls[layer] += 1
-        if tensor.ndim < 2 or len(tensor) != 1 or not tensor.is_floating_point():
-            raise ValueError(f"layer {layer!r} has {tensor.dtype} of shape {tuple(tensor.shape)} for one image, "
-                             "expected floating point (1, ...): the images come first")
-        return tensor
-
-    with torch.no_grad(), edit(model, {layer: lambda t, layer=layer: count(layer, t) for layer in layers}):
-        logits_of(model, image)
-    for layer in layers:
-        if calls[layer] > 1:
-            raise ValueError(f"layer {layer!r} runs {calls[layer]} times in a pass, expected once: "
-                             "name the block around it")
-    return layers
