@@ -128,10 +128,10 @@ REFUSED = [
     ("retina_lab", {"test_images": 12}, "test_images: 12 was given, expected more than 12, the number of cells"),
     ("retina_lab", {"weights": "none.safetensors"}, "there is no file 'none.safetensors'"),
     ("retina_lab", {"device": "cuda:77"}, "-p device cpu computes here"),
-    ("neuron_paths", {"retained": []}, "an empty list"),
-    ("neuron_paths", {"retained": [1, 193]}, "retained: 193 was given; the layers have 192 neurons"),
-    ("neuron_paths", {"rerank": [193]}, "rerank: 193 was given; the layers have 192 neurons"),
-    ("neuron_paths", {"model": "small_resnet"}, "expected timm's or torchvision's VisionTransformer"),
+    ("neuron_paths_lab", {"retained": []}, "an empty list"),
+    ("neuron_paths_lab", {"retained": [1, 193]}, "retained: 193 was given; the layers have 192 neurons"),
+    ("neuron_paths_lab", {"rerank": [193]}, "rerank: 193 was given; the layers have 192 neurons"),
+    ("neuron_paths_lab", {"model": "small_resnet"}, "expected timm's or torchvision's VisionTransformer"),
     ("saliency", {"model": "own_networks:dictionary"}, "returns a dict, expected a tensor of logits (N, 9)"),
     ("saliency", {"model": "own_networks:half"}, "0.weight is torch.float16, expected torch.float32: call .float()"),
     ("saliency", {"model": "own_networks:holey"}, "0.bias has values that are not finite"),
@@ -165,7 +165,7 @@ def test_a_folder_whose_classes_the_defaults_do_not_fit_is_told(here):
 
 def test_what_is_only_explained_need_not_be_trainable():
     parameters.check("saliency", {"model": "own_networks:frozen", "epochs": 0})
-    parameters.check("neuron_paths", {"rerank": [192], "retained": [192]})
+    parameters.check("neuron_paths_lab", {"rerank": [192], "retained": [192]})
     parameters.check("concepts", {"layer": "layer1", "estimator": "sobol"})
 
 

@@ -25,7 +25,7 @@ def test_a_folder_with_splits(tmp_path):
 def test_a_folder_that_only_has_images_to_hold_out_serves_a_chapter(tmp_path):
     class_folders(tmp_path, {"val": 2}, size=(32, 32))
     asked = {"dataset": f"folder:{tmp_path}", "epochs": 0}
-    assert parameters.check("neuron_paths", asked)["dataset"] == f"folder:{tmp_path}"
+    assert parameters.check("neuron_paths_lab", asked)["dataset"] == f"folder:{tmp_path}"
 
 
 def test_a_class_that_one_split_lacks_keeps_the_labels_of_the_others(tmp_path):
