@@ -102,7 +102,53 @@ def contribution_modes_toy() -> Figure:
     return recipes_toy()
 
 
-PICTURES = {"saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
+def pruning() -> Figure:
+    """Return the picture that the lesson on pruning opens with: unpruned, pruned, and only a rate that was left high."""
+    import torch
+
+    from nblib.data import PARTS, load
+    from nblib.figures import panels
+    from nblib.methods.pruning import kept_tickets
+    from nblib.methods.saliency import unsigned_maps
+    from nblib.metrics import energy_gain, gini
+    from nblib.targets import class_logit
+    from nblib.training import predict
+
+    run = SimpleNamespace(**parameters.check("pruning", {}))
+    common = {"size": run.image_size, "seed": run.seed}
+    train, test = load("shapes", split="fit", limit=run.train_images, **common), load("shapes", split="held_out", limit=200, **common)
+    how = {"epochs": run.epochs, "batch_size": run.batch_size, "lr": run.learning_rate, "weight_decay": 1e-4,
+           "optimizer": "adamw", "schedule": "one_cycle", "augment": None, "device": "cpu", "seed": run.seed}
+    ladder = kept_tickets(run.model, train, sparsities=[0.0, 0.1, 0.2, 0.3, 0.5, 0.7], **how)
+    high = kept_tickets(run.model, train, sparsities=[0.0], **(how | {"schedule": "constant"}))[0]
+    networks = {"unpruned": ladder[0], "30 % pruned": ladder[3], "rate left high": high}
+    right = [predict(ticket.model, test.images).argmax(1) == test.labels for ticket in networks.values()]
+    test = test[torch.stack(right).all(0)]
+    maps = {words: unsigned_maps(ticket.model, test.images, method="gradient", target=class_logit(test.labels))
+            for words, ticket in networks.items()}
+    sparsest = maps["rate left high"]
+    shown = [int(energy_gain(sparsest, mask).argmax()) for mask in (test.masks, test.parts == PARTS["shortcut"])]
+    return panels([[test.images[place], *(found[place] for found in maps.values())] for place in shown],
+                  columns=["image", *networks],
+                  titles=[["", *(f"Gini {gini(found[place][None]).item():.2f}" for found in maps.values())] for place in shown])
+
+
+def pruning_ticket() -> Figure:
+    """Return the drawing of one round of a lottery ticket."""
+    from nblib.figures import ticket_toy
+
+    return ticket_toy()
+
+
+def pruning_filling() -> Figure:
+    """Return the drawing of a pixel that is removed, black and fairly."""
+    from nblib.figures import filling_toy
+
+    return filling_toy()
+
+
+PICTURES = {"pruning.png": pruning, "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
+            "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
             "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy}
 
 

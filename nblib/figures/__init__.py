@@ -4,7 +4,7 @@ A map of the room; it lays out what it is given, and measures nothing:
 
 - `pictures`: images and maps of them in grids; `mosaic`: pictures of any size side by side, with letters.
 - `plots`: lines, bars and tables of colour; `violins`: densities over numbers of things.
-- `verdicts`: what the intervals say of each claim; `drawings`: drawings that are an idea.
+- `verdicts`: what the intervals say of each claim; `drawings`: drawings that are an idea; `tickets`: those of pruning.
 - `tables`: tables of numbers; `widgets`: a player of frames made in advance; `source`: the library's own code.
 
 All take tensors on any device or arrays, which `inputs` checks, and draw in the `style` of the book: 7.2 inches wide or
@@ -17,14 +17,15 @@ from nblib.figures.plots import bars, curves, heatmap
 from nblib.figures.source import Source, show_source
 from nblib.figures.style import PALETTE, use_style
 from nblib.figures.tables import Table, table
+from nblib.figures.tickets import filling_toy, ticket_toy
 from nblib.figures.verdicts import Judged, verdict_chart
 from nblib.figures.violins import density, violins
 from nblib.figures.widgets import frame_player
 
 __all__ = [
-    "bars", "curves", "density", "frame_player", "heatmap", "image_grid", "Judged", "map_grid", "PALETTE", "panels",
-    "path_frame", "recipes_toy", "saturating_toy", "show_source", "Source", "Table", "table", "use_style",
-    "verdict_chart", "violins",
+    "bars", "curves", "density", "filling_toy", "frame_player", "heatmap", "image_grid", "Judged", "map_grid", "PALETTE",
+    "panels", "path_frame", "recipes_toy", "saturating_toy", "show_source", "Source", "Table", "table", "ticket_toy",
+    "use_style", "verdict_chart", "violins",
 ]
 
 use_style()

@@ -218,7 +218,7 @@ def _check_meaning(lesson: str, values: Mapping[str, object]) -> None:
         model = network(values)
         if values.get("layer"):
             find(model, values["layer"])
-        every.expect(values, images, model)
+        every.expect(values, images, model, has_to_train=getattr(own, "HAS_TO_TRAIN", False))
         if own:
             own.expect(values, images, model)
     except (ValueError, KeyError, RuntimeError, OSError) as error:

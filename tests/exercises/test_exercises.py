@@ -7,6 +7,7 @@ from torch import nn
 
 from nblib.exercises import judge
 from nblib.exercises.contribution_modes import check_correlation, check_echo
+from nblib.exercises.pruning import check_area, check_floor, check_mask, check_schedule
 from nblib.exercises.saliency import (
     CONCLUSIONS,
     check_blind,
@@ -174,7 +175,38 @@ def test_every_mistake_that_a_check_on_modes_knows_is_named_and_it_has_hints(che
     assert len(check(lambda *given: None).hints) >= 2
 
 
+@pytest.mark.parametrize("check", [check_mask, check_area])
+def test_every_mistake_that_a_check_on_pruning_knows_is_named_and_it_has_hints(check):
+    named = [verdict.message for known, _, answer in answers_pruning.WRONG
+             if known is check and "comes out if one" in (verdict := check(answer)).message]
+    assert len(named) >= 3
+    assert len(check(lambda *given: None).hints) >= 2
+
+
 # an experiment, and a question in words
+
+@pytest.mark.parametrize("pruned, again, follows", [
+    ([0.05, 0.06, 0.055], [0.0, 0.01, 0.004], "sparser"),
+    ([0.0, 0.01, 0.004], [0.05, 0.06, 0.055], "less sparse"),
+    ([0.05, -0.06, 0.03], [0.01, 0.01, 0.0], "cannot tell"),
+    ([0.001, 0.0, 0.002], [0.0, 0.001, 0.0], "cannot tell"),
+])
+def test_what_two_trainings_differ_by_decides_what_pruning_is_said_to_do(pruned, again, follows):
+    for conclusion in ("sparser", "less sparse", "cannot tell"):
+        verdict = check_floor(pruned, again, conclusion)
+        assert verdict.passed == (conclusion == follows), verdict
+        assert "3 seeds" in verdict.message
+
+
+def test_a_comparison_needs_three_seeds_of_each_and_a_conclusion_that_exists():
+    for given, says in ((([0.1], [0.2], "sparser"), "three or more"), (([0.1, 0.2], [0.2], "sparser"), "as many numbers"),
+                        (([0.1] * 3, [0.2] * 3, "no"), "expected one of 'sparser'"), ((..., ..., "sparser"), "two lists")):
+        verdict = check_floor(*given)
+        assert not verdict.passed and says in verdict.message, verdict
+    assert not check_schedule("...").passed
+    verdict = check_schedule("Train the unpruned network on the same schedule, twice, and see how far the two lie apart.")
+    assert verdict.passed and verdict.message.count("[ ]") == 3
+
 
 @pytest.mark.parametrize("planted, changed, images, follows", [
     (0.98, 0.31, 200, "uses the tag"),

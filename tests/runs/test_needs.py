@@ -104,6 +104,7 @@ REFUSED = [
     ("saliency_lab", {"layer": "linear"}, "layer: 'linear' was given, whose output has shape (1, 9)"),
     ("saliency_lab", {"dataset": "photographs"}, "is not for training: -p epochs 0"),
     ("pruning", {"dataset": "photographs"}, "is not for training: this chapter has to train"),
+    ("pruning_lab", {"dataset": "photographs", "weights": "default", "model": "efficientnet_lite0"}, "this chapter has to train"),
     ("concepts", {"concept_classes": ["cat"]}, "'cat' was given in the list"),
     ("concepts", {"concept_classes": [[1]]}, "was given in the list, a list"),
     ("concepts", {"concept_classes": []}, "an empty list"),

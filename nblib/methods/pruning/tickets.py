@@ -12,7 +12,7 @@ from nblib.data import Images
 from nblib.methods.pruning.controls import fine_tuned, one_shot, random_tickets, retrained
 from nblib.methods.pruning.lottery import Fit, Ticket, expect_levels, lottery_ticket
 from nblib.methods.pruning.masks import sparsity_of
-from nblib.models import build
+from nblib.models import build, published
 from nblib.models import weights as files
 from nblib.training import expect_keepable, fit, kept_at, once
 
@@ -23,7 +23,8 @@ ANOTHER_ORDER = 10_000  # added to the seed where a network is trained again
 
 
 def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe: str = "text",
-                 only: Sequence[float] | None = None, seed: int = 0, **fit_options: object) -> list[Ticket]:
+                 only: Sequence[float] | None = None, weights: str | Path | None = None, seed: int = 0,
+                 **fit_options: object) -> list[Ticket]:
     """Return the tickets of a recipe, trained by `nblib.training.fit` once and then kept in the store.
 
     They are found again by the name, the data, the levels, the recipe, the seed, the options, and the source of models,
@@ -39,6 +40,7 @@ def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe
             "random" (masks as sparse as the ladder's), "one_shot" and "fine_tuned" (both from the ladder's unpruned
             network), or "retrained" (that network trained again on the images in another order: one ticket).
         only: the levels that a control is trained at; None is all. The ladder itself always has all its rounds.
+        weights: what every training starts from and is rewound to, as in `nblib.models.build`; None is at random.
         seed: of first weights, training and random masks.
         fit_options: of `fit`, but for seed, checkpoint, loss and after_step.
 
@@ -57,8 +59,10 @@ def kept_tickets(name: str, data: Images, *, sparsities: Sequence[float], recipe
     if levels[0] != 0 or not set(wanted) <= set(levels):
         raise ValueError(f"levels {wanted} of {levels} were asked for, expected some of a ladder that begins at 0.0")
     make = functools.partial(build, name, seed=seed, classes=len(data.classes), size=data[:1].images.shape[-1])
-    path = kept_at(name, make(), data, make.keywords, levels, wanted, options, *SOURCES, kind=recipe)
-    ladder = functools.partial(kept_tickets, name, data, sparsities=levels, seed=seed, **fit_options)
+    start = [] if weights is None else ["default", *published(name)] if weights == "default" else [Path(weights)]
+    path = kept_at(name, make(), data, make.keywords, levels, wanted, options, *SOURCES, *start, kind=recipe)
+    make = functools.partial(make, weights=weights)
+    ladder = functools.partial(kept_tickets, name, data, sparsities=levels, weights=weights, seed=seed, **fit_options)
 
     def train(checkpoint: Callable[[], Path]) -> tuple[dict[str, Tensor], dict]:
         fit_round = functools.partial(_fit_round, data, checkpoint, {"seed": seed, **fit_options})

@@ -9,6 +9,8 @@ from nblib.methods.concepts import Craft
 from nblib.methods.pruning import magnitude_mask
 from nblib.methods.saliency import last_spatial_layer
 
+HAS_TO_TRAIN = True  # its networks are pruned ones
+
 
 def expect(values: Mapping[str, object], images: Images, model: nn.Module) -> None:
     """Refuse classes, a layer, a number of concepts or an estimator that do not fit the data set and the network."""

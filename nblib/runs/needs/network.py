@@ -8,13 +8,14 @@ from nblib.data import Images
 from nblib.models import place_of
 
 
-def expect(values: Mapping[str, object], images: Images, model: nn.Module) -> None:
+def expect(values: Mapping[str, object], images: Images, model: nn.Module, *, has_to_train: bool = False) -> None:
     """Refuse a network that cannot be run or trained, or images that are not to be trained on.
 
     Args:
         values: the chapter's parameters.
         images: one of the data set's.
         model: the network as the chapter builds it, in evaluation mode.
+        has_to_train: whether the chapter cannot do without training.
     """
     name = values["model"]
     for which, tensor in model.named_parameters():
@@ -26,7 +27,8 @@ def expect(values: Mapping[str, object], images: Images, model: nn.Module) -> No
         if tensor.isnan().any():
             raise ValueError(f"model {name!r}: {which} has values that are NaN")
     if values.get("epochs"):
-        otherwise = "-p epochs 0 explains a network as it is" if "weights" in values else "this chapter has to train"
+        may_train_nothing = "weights" in values and not has_to_train
+        otherwise = "-p epochs 0 explains a network as it is" if may_train_nothing else "this chapter has to train"
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(f"model {name!r} has no weight that requires a gradient, so none can be trained: {otherwise}")
         if images.not_for_training:

@@ -6,6 +6,8 @@ from torch import nn
 from nblib.data import Images
 from nblib.methods.pruning import magnitude_mask
 
+HAS_TO_TRAIN = True  # what is pruned is trained again
+
 
 def expect(values: Mapping[str, object], images: Images, model: nn.Module) -> None:
     """Refuse a network without weights that can be pruned."""

@@ -1,10 +1,12 @@
 """Tickets that are kept: trained once, whole or not at all, and gone on with after an interruption."""
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nblib.data import load
 from nblib.methods.pruning import kept_tickets
+from nblib.models import build
 from nblib.training import conditions, networks_read
 
 LEVELS = [0.0, 0.3, 0.7]
@@ -104,3 +106,17 @@ def test_data_without_a_key_are_refused(data):
     data.key = ""
     with pytest.raises(ValueError, match="key"):
         kept_tickets("small_resnet", data, sparsities=LEVELS, **SHORT)
+
+
+def test_a_ladder_starts_from_weights_that_are_given_and_is_rewound_to_them(data, tmp_path):
+    start = build("small_resnet", classes=len(data.classes), size=data[:1].images.shape[-1], seed=5)
+    file = tmp_path / "start.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in start.state_dict().items()}, file)
+    held = {"lr": 1e-12, "weight_decay": 0.0}  # so small a rate that a ticket still is what its training began with
+    dense, sparse = kept_tickets("small_resnet", data, sparsities=[0.0, 0.5], weights=file, **SHORT | held)
+    for name, first in start.named_parameters():
+        kept = sparse.mask.get(name, torch.ones_like(first, dtype=torch.bool))
+        torch.testing.assert_close(dense.model.get_parameter(name), first, rtol=0, atol=1e-6)
+        torch.testing.assert_close(sparse.model.get_parameter(name), first * kept, rtol=0, atol=1e-6)
+    other = kept_tickets("small_resnet", data, sparsities=[0.0, 0.5], **SHORT | held)
+    assert not same(dense, other[0])
