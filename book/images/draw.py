@@ -59,7 +59,7 @@ def contributions() -> Figure:
 
     from nblib.data import load
     from nblib.figures import panels
-    from nblib.hooks import capture, edit
+    from nblib.hooks import capture
     from nblib.methods.contributions import contributions as contributed
     from nblib.models import build
 
@@ -67,20 +67,13 @@ def contributions() -> Figure:
     pictures, layer = photographs.images[list(SHOWN)], "blocks.5.3"
     parts = contributed(eye, pictures, [layer], steps=60)[layer]
     with torch.no_grad(), capture(eye, [layer]) as seen:
-        before = eye(pictures).softmax(1)
-    answers = before.argmax(1)
-    net = parts.sum((2, 3))
-    maps, titles = [pictures], [[f"p = {row.max():.2f}" for row in before]]
+        answers = eye(pictures).argmax(1)
+    net, maps = parts.sum((2, 3)), [pictures]
     for values, ranking in ((seen[layer], seen[layer].sum((2, 3))), (parts, net), (parts, -net)):
-        first = ranking.topk(10).indices
-        keep = torch.ones_like(net).scatter(1, first, 0.0)[:, :, None, None]
-        with torch.no_grad(), edit(eye, {layer: lambda h, keep=keep: h * keep}):
-            after = eye(pictures).softmax(1).gather(1, answers[:, None])[:, 0]
-        chosen = values.gather(1, first[:, :, None, None].expand(-1, -1, *values.shape[2:])).sum(1, keepdim=True)
-        maps.append(interpolate(chosen, size=112, mode="bilinear")[:, 0])
-        titles.append([f"without: {value:.2f}" for value in after])
+        first = ranking.topk(10).indices[:, :, None, None].expand(-1, -1, *values.shape[2:])
+        maps.append(interpolate(values.gather(1, first).sum(1, keepdim=True), size=112, mode="bilinear")[:, 0])
     return panels([list(row) for row in zip(*maps)], columns=["image", "most active", "pushing", "pulling"],
-                  titles=[list(row) for row in zip(*titles)], labels=[f"“{photographs.classes[place]}”" for place in answers])
+                  labels=[f"“{photographs.classes[place]}”" for place in answers], together=(2, 3))
 
 
 def contribution_modes() -> Figure:

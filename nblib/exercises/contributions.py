@@ -73,8 +73,8 @@ def check_control(answer: str) -> Verdict:
     """Look at an answer in words: what a number that random weights show as well says of learning."""
     return self_check(answer, [
         "what a network with random weights shows too was not learnt: it comes from the architecture, or from the measure",
-        "here few places make a late channel tend to push or to pull, not both, whatever "
-        "the weights are; two numbers of which one is near zero cannot rise together",
+        "another cause is possible, such as the few places of a late channel, which tends to push or to pull, not both; "
+        "that one is a guess until it is tested",
         "so one reports the difference between the trained network and the random one, with its interval, and claims only "
         "that",
     ])

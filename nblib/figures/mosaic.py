@@ -13,8 +13,8 @@ BORDERS = ((2.2, BLACK), (0.9, "white"))  # of masks: seen on any picture
 
 
 def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, labels: Sequence[str] | None = None,
-           titles: Sequence[Sequence[str]] | None = None, outlines: Sequence | None = None, percentile: float = 99.0,
-           width: float = NARROW) -> Figure:
+           titles: Sequence[Sequence[str]] | None = None, outlines: Sequence | None = None, together: Sequence[int] = (),
+           percentile: float = 99.0, width: float = NARROW) -> Figure:
     """Show rows of pictures and maps; each map has its own scale, which begins at zero or is symmetric about it.
 
     Args:
@@ -24,6 +24,7 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
         labels: a text above each row, over its whole width.
         titles: a text above each cell, in rows as the cells.
         outlines: for each row None, or a mask (H, W) whose border is drawn on all its pictures.
+        together: places in a row, from 0, whose maps share a scale, row by row.
         percentile: of a map's magnitudes, in (0, 100]; its scale ends there.
         width: of the figure, in inches.
 
@@ -34,6 +35,8 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(f"rows of {[len(row) for row in rows]} cells were given, expected equal numbers, at least one")
     across = lengths.pop()
+    if not set(together) <= set(range(across)):
+        raise ValueError(f"together={list(together)} was given, expected places from 0 to {across - 1}")
     down = (("labels", labels, len(rows)), ("titles", titles, len(rows)), ("outlines", outlines, len(rows)))
     for what, texts, count in (("columns", columns, across), *down, *(("titles", row, across) for row in titles or ())):
         expect_count(what, texts, count)
@@ -49,24 +52,26 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
         if labels is not None:
             figure.text(0.01 / width, top / height, labels[number], ha="left", weight="bold", **text)
         top -= above[number] + side
+        shared = [as_array(row[place]).ravel() for place in together if row[place] is not None]
         for place, cell in enumerate(row):
             box = (place * (side + GAP), top, side, side)
             if cell is not None:
                 axis = figure.add_axes(np.divide(box, (width, height, width, height)))
-                _fill(axis, cell, percentile, outlines[number] if outlines is not None else None)
+                _fill(axis, cell, percentile, outlines[number] if outlines is not None else None,
+                      np.concatenate(shared) if place in together else cell)
                 axis.set_title(titles[number][place] if titles else "", fontsize=LETTERS, pad=3)
         top -= GAP
     return figure
 
 
-def _fill(axis, cell, percentile: float, outline) -> None:
-    """Draw a picture or a map, and the border of a mask on it."""
+def _fill(axis, cell, percentile: float, outline, scaled_by) -> None:
+    """Draw a picture or a map on the scale of some values, and the border of a mask on it."""
     values = as_array(cell)
     axis.set_axis_off()
     if values.ndim == 3:
         axis.imshow(as_pictures(values[None])[0])
     elif values.ndim == 2 and np.isfinite(values).all():
-        size = np.abs(values)
+        size = np.abs(as_array(scaled_by))
         end = np.percentile(size, percentile) or size.max() or 1.0  # few values in a map of zeros must still be seen
         signed = bool((values < 0).any())
         axis.imshow(values, cmap=SIGNED if signed else POSITIVE, vmin=-end if signed else 0, vmax=end)

@@ -1,4 +1,5 @@
 """Lines, bars and tables of colour; they lay out what they are given and measure nothing."""
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -37,10 +38,10 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
         axis.plot(line[0], line[1], color=colour, marker=marker)
         if len(line) == 4:
             axis.fill_between(line[0], line[2], line[3], color=colour, alpha=0.18, linewidth=0)
-        ends.append((float(line[1][-1]), name, colour))
+        ends.append((float(line[0][-1]), float(line[1][-1]), name, colour))
     for name, value in (references or {}).items():
         axis.axhline(value, color=GREY, linestyle="--", linewidth=1)
-        ends.append((value, name, GREY))
+        ends.append((math.nan, value, name, GREY))
     axis.set(xlabel=x, ylabel=y, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
     if log_x:  # the places that were measured, as plain numbers
         places = sorted({float(place) for line in lines.values() for place in as_array(line[0])})
@@ -148,17 +149,30 @@ def _expect_few(what: str, things) -> None:
         raise ValueError(f"{len(things)} {what} were given, expected 1 to {most}: more cannot be told apart by colour")
 
 
-def _name_ends(axis, ends: list[tuple[float, str, str]], height: float) -> None:
-    """Write each line's name beside its end, moved apart where two would overlap."""
-    ends = sorted(ends)
+def _name_ends(axis, ends: list[tuple[float, float, str, str]], height: float) -> None:
+    """Write each line's name beside its end (x, y), as near as names without overlap can be, with a thread to the end.
+
+    A reference line has no x of its own: its end is the axis's.
+    """
+    ends = sorted(ends, key=lambda end: end[1:3])
     axis.get_ylim()  # makes matplotlib settle the limits, without which nothing can be placed
-    data = axis.transData.transform([(1.0, value) for value, _, _ in ends])
-    places = axis.transAxes.inverted().transform(data)[:, 1]
-    step = 0.2 / height  # a line of text, as a share of the axis
-    for number in range(1, len(places)):
-        places[number] = max(places[number], places[number - 1] + step)
-    places[-1] = min(places[-1], 1.0)
-    for number in range(len(places) - 2, -1, -1):
-        places[number] = min(places[number], places[number + 1] - step)
-    for (_, name, colour), place in zip(ends, places):
-        axis.text(1.02, place, name, transform=axis.transAxes, color=colour, va="center")
+    middle = axis.get_xlim()[0]
+    data = axis.transData.transform([(middle if math.isnan(x) else x, y) for x, y, _, _ in ends])
+    found = axis.transAxes.inverted().transform(data)
+    places = _apart(found[:, 1], 0.2 / height)  # a line of text, as a share of the axis
+    for (x, _, name, colour), (across, up), place in zip(ends, found, places):
+        axis.text(1.03, place, name, transform=axis.transAxes, color=colour, va="center")
+        if abs(place - up) > 0.02:
+            axis.plot([1.0 if math.isnan(x) else across, 1.02], [up, place], transform=axis.transAxes, color=colour,
+                      linewidth=0.6, clip_on=False)
+
+
+def _apart(places, step: float):
+    """Return ascending places in [0, 1] moved as little as possible (in squares) so that neighbours are a step apart."""
+    rows = [[place - number * step] for number, place in enumerate(places)]
+    for number in range(len(rows) - 1, 0, -1):  # pools neighbours that are out of order, until none is
+        while number < len(rows) and np.mean(rows[number - 1]) > np.mean(rows[number]):
+            rows[number - 1:number + 1] = [rows[number - 1] + rows[number]]
+    level = np.concatenate([np.full(len(row), np.mean(row)) for row in rows])
+    most = 1.0 - step * (len(places) - 1)
+    return np.clip(level, 0.0, max(0.0, most)) + step * np.arange(len(places))

@@ -66,6 +66,15 @@ def text(name: str, number: str, profile: str = "recorded", *, digits: int = 2,
     return _shown(statistics.mean(values), bounds, digits=digits, sign=sign, percent=percent)
 
 
+def difference(name: str, number: str, minus: str, profile: str = "recorded", *, digits: int = 2) -> str:
+    """Return the mean and the interval of one number minus another, taken seed by seed before any rounding, as text."""
+    first, second = series(name, number, profile), series(name, minus, profile)
+    values = [first[seed] - second[seed] for seed in first if seed in second]
+    if not values:
+        return MISSING
+    return _shown(statistics.mean(values), ledger.interval(values), digits=digits, sign=True)
+
+
 def side(name: str, number: str, profile: str = "recorded", *, above: str, below: str, threshold: float = 0.0) -> str:
     """Return the word for the side of a threshold on which a number lies, by the rule of the verdicts.
 
@@ -167,7 +176,8 @@ def verdict_chart(name: str, profile: str = "recorded", **which) -> Figure:
         claim, shown = outcome.claim, outcome.word != "not tested"
         numbers = {"mean": statistics.mean(outcome.values), "threshold": claim.threshold, "direction": claim.direction,
                    "low": outcome.interval[0], "high": outcome.interval[1]} if shown else {}
-        row = Judged(sentence(claim), outcome.word, effect(outcome) if shown else outcome.reason, **numbers)
+        asked = f"; threshold {claim.threshold:g}" if claim.threshold else ""
+        row = Judged(sentence(claim), outcome.word, effect(outcome) + asked if shown else outcome.reason, **numbers)
         groups[claims.findings(name)[claim.finding]].append(row)
     return figures.verdict_chart(groups)
 

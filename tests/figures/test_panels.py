@@ -40,6 +40,13 @@ def test_a_map_has_a_scale_of_its_own_with_zero_at_its_beginning_or_in_its_middl
     assert zeros.images[0].get_clim() == (0, 1)
 
 
+def test_maps_share_a_scale_in_each_row_where_that_is_asked_for():
+    rows = [[MAP, torch.full((8, 8), 2.0), torch.full((4, 4), -4.0)], [MAP, torch.full((4, 4), -3.0), None]]
+    figure = panels(rows, together=(1, 2))
+    ends = [axis.images[0].get_clim()[1] for axis in drawn(figure)]
+    assert ends[1:3] == [4, 4] and ends[4] == 3 and ends[0] == ends[3] < 1
+
+
 def test_letters_are_read_on_a_phone():
     figure = panels([[PICTURE, PICTURE]], titles=[["image", "map"]], labels=["row"])
     scale = 340 / (figure.get_size_inches()[0] * 72)  # CSS pixels of a narrow page for each point of the figure
@@ -52,6 +59,7 @@ def test_letters_are_read_on_a_phone():
     (lambda: panels([[PICTURE], [PICTURE, MAP]]), "expected equal numbers"),
     (lambda: panels([[PICTURE]], columns=["a", "b"]), "2 columns were given, expected 1"),
     (lambda: panels([[PICTURE]], titles=[["a", "b"]]), "2 titles were given, expected 1"),
+    (lambda: panels([[MAP, MAP]], together=(1, 2)), "expected places from 0 to 1"),
     (lambda: panels([[torch.rand(2, 3, 4, 4)]]), "expected a picture"),
     (lambda: panels([[torch.full((4, 4), torch.nan)]]), "a finite map"),
     (lambda: panels([[2 * torch.ones(3, 4, 4)]]), "expected [0, 1]"),

@@ -14,6 +14,18 @@ def test_lines_carry_their_names_without_overlap():
     assert np.diff(heights).min() > 0.05
 
 
+def test_names_stand_as_near_their_lines_as_they_can():
+    lines = {name: ([0, 1], [1.0, end]) for name, end in {"a": -0.2, "b": -0.15, "c": -0.14, "alone": 0.6}.items()}
+    axis = figures.curves(lines, x="depth", y="r").axes[0]
+    placed = {text.get_text(): text.get_position()[1] for text in axis.texts}
+    ends = {name: axis.transAxes.inverted().transform(axis.transData.transform((1, line[1][1])))[1]
+            for name, line in lines.items()}
+    assert placed["alone"] == pytest.approx(ends["alone"])
+    group = ["a", "b", "c"]
+    assert np.mean([placed[name] for name in group]) == pytest.approx(np.mean([ends[name] for name in group]))
+    assert placed["a"] < placed["b"] < placed["c"]
+
+
 def test_bars_of_several_series():
     figure = figures.bars({"a": (0.1, 0.2), "b": (0.3, 0.4)}, series=("object", "part"), x="share",
                           intervals={"a": ((0.0, 0.2), (0.1, 0.3))})

@@ -93,6 +93,12 @@ def test_texts_have_the_interval_and_the_sign_that_their_unit_asks_for():
     assert recorded.names("lesson", "accuracy") == ["a", "b"] and recorded.names("lesson", "accuracy", "gpu") == ["a"]
 
 
+def test_a_difference_is_taken_seed_by_seed():
+    assert recorded.difference("lesson", "accuracy/a", "accuracy/b") == "+0.46 [+0.46, +0.46]"
+    assert recorded.difference("lesson", "change/b", "change/a", digits=1) == "−0.1 [−0.3, +0.2]"
+    assert recorded.difference("lesson", "change/a", "accuracy/b", "cifar") == "–"
+
+
 def test_a_side_is_told_by_the_rule_of_the_verdicts():
     words = {"above": "more", "below": "less"}
     assert recorded.side("lesson", "change/a", **words) == "more"
