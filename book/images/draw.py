@@ -95,6 +95,7 @@ def contribution_modes_toy() -> Figure:
     return recipes_toy()
 
 
+<<<<<<< HEAD
 def pruning() -> Figure:
     """Return the picture that the lesson on pruning opens with: unpruned, pruned, and only a rate that was left high."""
     import torch
@@ -143,6 +144,47 @@ def pruning_filling() -> Figure:
 PICTURES = {"pruning.png": pruning, "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
             "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
             "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy}
+=======
+def neuron_paths() -> Figure:
+    """Return the picture that the lesson on neuron paths opens with: two paths through a network with random weights."""
+    import torch
+
+    from nblib.data import load
+    from nblib.figures import neuron_grids
+    from nblib.hooks import capture
+    from nblib.methods.neuron_paths import find_paths
+    from nblib.models import build
+    from nblib.models.vit import neuron_layers
+
+    photographs, net = load("photographs", size=224), build("timm:vit_tiny_patch16_224", classes=1000, size=224)
+    pictures, labels, layers = photographs.images[list(SHOWN)], photographs.labels[list(SHOWN)], neuron_layers(net)
+    paths = find_paths(net, pictures, labels, layers).neurons[:, :, 0]
+    with torch.no_grad(), capture(net, layers) as seen:
+        net(pictures)
+    values = torch.stack([seen[layer][:, 0] for layer in layers], 1)  # of the class token, (N, L, n)
+    return neuron_grids(pictures, values, [list(enumerate(path.tolist())) for path in paths],
+                        labels=[f"“{photographs.classes[label]}”" for label in labels])
+
+
+def neuron_paths_idea() -> Figure:
+    """Return the drawing of a transformer's tokens and neurons on a photograph."""
+    from nblib.data import load
+    from nblib.figures import transformer_idea
+
+    return transformer_idea(load("photographs", size=224).images[SHOWN[0]])
+
+
+def neuron_paths_toy() -> Figure:
+    """Return the drawing of the terms of two joint attributions."""
+    from nblib.figures import product_terms
+
+    return product_terms()
+
+
+PICTURES = {"saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
+            "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy,
+            "neuron_paths.png": neuron_paths, "neuron_paths_idea.png": neuron_paths_idea, "neuron_paths_toy.png": neuron_paths_toy}
+>>>>>>> 5a61a8d (The lesson on neuron paths: a path drawn, its score taken apart, and rivals of the same size)
 
 
 def _modes_networks() -> tuple:
