@@ -95,7 +95,6 @@ def contribution_modes_toy() -> Figure:
     return recipes_toy()
 
 
-<<<<<<< HEAD
 def pruning() -> Figure:
     """Return the picture that the lesson on pruning opens with: unpruned, pruned, and only a rate that was left high."""
     import torch
@@ -141,10 +140,6 @@ def pruning_filling() -> Figure:
     return filling_toy()
 
 
-PICTURES = {"pruning.png": pruning, "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
-            "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
-            "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy}
-=======
 def neuron_paths() -> Figure:
     """Return the picture that the lesson on neuron paths opens with: two paths through a network with random weights."""
     import torch
@@ -181,10 +176,10 @@ def neuron_paths_toy() -> Figure:
     return product_terms()
 
 
-PICTURES = {"saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
+PICTURES = {"pruning.png": pruning, "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
+            "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
             "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy,
             "neuron_paths.png": neuron_paths, "neuron_paths_idea.png": neuron_paths_idea, "neuron_paths_toy.png": neuron_paths_toy}
->>>>>>> 5a61a8d (The lesson on neuron paths: a path drawn, its score taken apart, and rivals of the same size)
 
 
 def _modes_networks() -> tuple:
