@@ -176,10 +176,53 @@ def neuron_paths_toy() -> Figure:
     return product_terms()
 
 
+def retina() -> Figure:
+    """Return the picture that the lesson on the retina opens with: hidden cells and their channel, read in two ways."""
+    import torch
+
+    from nblib.figures import overlays
+    from nblib.hooks import capture
+    from nblib.methods.contributions import contributions as contributed
+    from nblib.methods.retina import match_interneurons, population_surprisal, predicted_rates
+    from nblib.models.retina import TYPES
+
+    eye, net, seen, true_rates = _retinas()
+    rates = predicted_rates(net, seen)
+    with torch.no_grad(), capture(net, ["relu1"]) as layers:
+        net(seen)
+    parts = {}
+    for model, layer, its_rates in ((eye, "bipolar", true_rates), (net, "conv1", rates)):
+        target = population_surprisal(its_rates, ridge=1e-6)
+        parts[layer] = contributed(model, seen, [layer], target=target, steps=6)[layer]
+    edge = (seen.shape[-1] - parts["conv1"].shape[-1]) // 2
+    inside = slice(edge, seen.shape[-1] - edge)
+    does = eye.bipolar(seen)[:, :, 0, inside, inside].sum((2, 3))
+    brings = parts["bipolar"][..., inside, inside].flatten(2).sum(2)
+    channels, rows, kind = (layers["relu1"].sum((2, 3)), parts["conv1"].sum((2, 3))), [], 0
+    for values in channels:
+        rows.append([])
+        for truth in (does, brings):
+            pairs = match_interneurons(values, truth)
+            r = pairs.correlation[kind]
+            mine = values[:, pairs.channel[kind]] * r.sign()
+            rows[-1].append((f"r = {abs(r):.2f}", truth[100:250, kind], mine[100:250]))
+    return overlays(rows, columns=["what the cells do", "what they bring about"],
+                    labels=["channel, by activation", "by contribution"],
+                    names=(f"{TYPES[kind]} bipolar cells", "the network's channel"))
+
+
+def retina_circuit() -> Figure:
+    """Return the drawing of the simulated retina's cells."""
+    from nblib.figures import circuit
+
+    return circuit()
+
+
 PICTURES = {"pruning.png": pruning, "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
             "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
             "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy,
-            "neuron_paths.png": neuron_paths, "neuron_paths_idea.png": neuron_paths_idea, "neuron_paths_toy.png": neuron_paths_toy}
+            "neuron_paths.png": neuron_paths, "neuron_paths_idea.png": neuron_paths_idea,
+            "neuron_paths_toy.png": neuron_paths_toy, "retina.png": retina, "retina_circuit.png": retina_circuit}
 
 
 def _modes_networks() -> tuple:
@@ -214,6 +257,18 @@ def _sorted_by(network, images, towards, marks, seed: int):
     order = marks[half:].argsort(stable=True)
     rows = modes.load(sums[half:])[order][:, best].T  # (marks, images)
     return rows.repeat_interleave(rows.shape[1] // len(rows), 0)
+
+
+def _retinas() -> tuple:
+    """Return the simulated retina of the lesson's default parameters, its network, windows (N, T, H, W), true rates."""
+    from nblib.methods.retina import kept_retina, simulate
+
+    run = SimpleNamespace(**parameters.check("retina", {}))
+    eye, recording = simulate(run.dataset, train=run.train_images, test=run.test_images, size=run.image_size,
+                              seed=run.seed)
+    net = kept_retina(recording, eye.places, epochs=run.epochs, lr=run.learning_rate, network={"size": run.image_size},
+                      seed=run.seed, batch_size=run.batch_size, device="cpu")
+    return eye, net, recording.part("test", eye.frames)[0], recording.true_rates("test", eye.frames)
 
 
 def _row(network, picture) -> list:

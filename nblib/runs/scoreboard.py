@@ -5,7 +5,6 @@ from nblib.runs import claims, ledger, parameters, recorded
 from nblib.runs.claims import VERDICTS, Outcome
 
 COMING = {
-    "P3": "the retina",
     "P4": "its own networks, in the chapter on importance",
 }
 HEAD = """# Scoreboard

@@ -8,6 +8,7 @@ from torch import nn
 from nblib.exercises import judge
 from nblib.exercises.contribution_modes import check_correlation, check_echo
 from nblib.exercises.pruning import check_area, check_floor, check_mask, check_schedule
+from nblib.exercises.retina import check_border, check_field
 from nblib.exercises.saliency import (
     CONCLUSIONS,
     check_blind,
@@ -24,12 +25,13 @@ from tests.answers import contribution_modes as answers_modes
 from tests.answers import contributions as answers_contributions
 from tests.answers import neuron_paths as answers_neuron_paths
 from tests.answers import pruning as answers_pruning
+from tests.answers import retina as answers_retina
 from tests.answers import saliency as answers_saliency
 
 RIGHT = (answers_saliency.RIGHT + answers_concepts.RIGHT + answers_neuron_paths.RIGHT + answers_contributions.RIGHT
-         + answers_modes.RIGHT)
+         + answers_modes.RIGHT + answers_retina.RIGHT)
 WRONG = (answers_saliency.WRONG + answers_pruning.WRONG + answers_concepts.WRONG + answers_neuron_paths.WRONG
-         + answers_contributions.WRONG + answers_modes.WRONG)
+         + answers_contributions.WRONG + answers_modes.WRONG + answers_retina.WRONG)
 
 
 def solutions(chapter: str) -> list[str]:
@@ -178,6 +180,14 @@ def test_every_mistake_that_a_check_on_modes_knows_is_named_and_it_has_hints(che
 @pytest.mark.parametrize("check", [check_mask, check_area])
 def test_every_mistake_that_a_check_on_pruning_knows_is_named_and_it_has_hints(check):
     named = [verdict.message for known, _, answer in answers_pruning.WRONG
+             if known is check and "comes out if one" in (verdict := check(answer)).message]
+    assert len(named) >= 3
+    assert len(check(lambda *given: None).hints) >= 2
+
+
+@pytest.mark.parametrize("check", [check_field, check_border])
+def test_every_mistake_that_a_check_on_the_retina_knows_is_named_and_it_has_hints(check):
+    named = [verdict.message for known, _, answer in answers_retina.WRONG
              if known is check and "comes out if one" in (verdict := check(answer)).message]
     assert len(named) >= 3
     assert len(check(lambda *given: None).hints) >= 2

@@ -121,6 +121,8 @@ REFUSED = [
     ("contribution_modes_lab", {"layers": "layer1, layer2.0.conv1"}, "layer 'layer2.0.conv1' does not cut"),
     ("contribution_modes_lab", {"shares": [0.5]}, "shares: [0.5] was given, expected two or more, ascending"),
     ("contribution_modes_lab", {"shares": [0.5, 0.1]}, "expected two or more, ascending"),
+    ("retina", {"dataset": "digits"}, "dataset 'digits' was given, expected one of 'white_noise'"),
+    ("retina", {"test_images": 8}, "expected more than 12, the number of cells"),
     ("retina_lab", {"dataset": "shapes"}, "dataset 'shapes' was given, expected one of 'white_noise'"),
     ("retina_lab", {"dataset": "natrual"}, "nearest: 'natural'"),
     ("retina_lab", {"model": "small_resnet"}, "expected one of 'retina_cnn', 'retina_cnn_published'"),

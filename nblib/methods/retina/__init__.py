@@ -2,6 +2,7 @@
 
 A map of the room, in the order in which a page uses it:
 
+- `simulating`: `simulate`, a simulated retina and what it answered to a movie.
 - `fitting`: `fit_retina` fits a network to a recording, `kept_retina` once for all pages; `predicted_rates`, and
   `correlation` with what was measured.
 - `features`: `population_surprisal`, the target; `signed_features`, sixteen numbers a frame from the contributions.
@@ -39,10 +40,11 @@ from nblib.methods.retina.fields import (
 )
 from nblib.methods.retina.fitting import correlation, fit_retina, kept_retina, predicted_rates
 from nblib.methods.retina.matching import TypeMatching, match_interneurons
+from nblib.methods.retina.simulating import simulate
 
 __all__ = [
     "active_at_one_only", "around_peak", "cluster_agreement", "cluster_cells", "Clusters", "correlation",
     "drive_profiles", "find_places", "fit_retina", "instantaneous_fields", "kept_retina", "kept_share",
-    "match_interneurons", "mode_sets", "population_surprisal", "predicted_rates", "rank_one", "RankOne", "signed_features", "spread_frames",
-    "triggered_average", "TypeMatching",
+    "match_interneurons", "mode_sets", "population_surprisal", "predicted_rates", "rank_one", "RankOne", "signed_features", "simulate",
+    "spread_frames", "triggered_average", "TypeMatching",
 ]

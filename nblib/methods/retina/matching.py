@@ -43,6 +43,6 @@ def match_interneurons(features: Tensor, truth: Tensor) -> TypeMatching:
         raise ValueError(f"features {tuple(features.shape)} and truth {tuple(truth.shape)} were given, expected (N, C) "
                          "and (N, K) of the same frames, with as many channels as interneurons or more")
     similarity = drive_profiles(features, truth)  # (K, C)
-    channel = torch.from_numpy(linear_sum_assignment(similarity.abs().cpu().numpy(), maximize=True)[1])
+    channel = torch.from_numpy(linear_sum_assignment(similarity.detach().abs().cpu().numpy(), maximize=True)[1])
     channel = channel.to(features.device)
     return TypeMatching(channel, similarity.gather(1, channel.unsqueeze(1)).squeeze(1))

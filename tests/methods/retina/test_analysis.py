@@ -171,6 +171,7 @@ def test_matching_is_the_best_of_all_assignments():
     assert found.channel.tolist() == list(best) and found.channel[0] == 3
     torch.testing.assert_close(found.correlation.tolist(), [table[k][c] for k, c in enumerate(best)])
     assert found.mean == pytest.approx(sum(abs(table[k][c]) for k, c in enumerate(best)) / 3) and found.correlation[0] < 0
+    assert torch.equal(match_interneurons(features.clone().requires_grad_(), truth).channel, found.channel)
     with pytest.raises(ValueError, match="as many channels as interneurons"):
         match_interneurons(truth, features)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nblib.data import stimulus
-from nblib.methods.retina import correlation, fit_retina, kept_retina, predicted_rates
+from nblib.methods.retina import correlation, fit_retina, kept_retina, predicted_rates, simulate
 from nblib.models.retina import RetinaCNN, SimulatedRetina
 from tests.references import retina as reference
 
@@ -25,6 +25,19 @@ def test_a_fitted_network_predicts_the_true_rates():
     found = correlation(predicted_rates(network, seen), recording.true_rates("test", 20))
     assert found.mean() > 0.9 and spent < 20, f"correlations {found.tolist()} after {spent:.1f} s"
     assert losses == sorted(losses, reverse=True) and not network.training
+
+
+def test_a_simulation_has_the_windows_that_were_asked_for():
+    retina, recording = simulate("white_noise", train=60, test=30, size=9, frames=10, rate=0.3, seed=2)
+    movie = stimulus("white_noise", 108, size=9, seed=2)
+    assert torch.equal(recording.stimulus, movie) and len(retina.places) == 12
+    for part, count in (("train", 60), ("test", 30)):
+        seen, spikes = recording.part(part, 10)
+        assert len(seen) == len(spikes) == len(recording.true_rates(part, 10)) == count
+    by_hand = SimulatedRetina(size=9, frames=10).calibrate(movie, rate=0.3).record(movie, seed=2)
+    assert torch.equal(recording.spikes, by_hand.spikes)
+    with pytest.raises(ValueError, match="test=0"):
+        simulate("white_noise", train=60, test=0)
 
 
 def test_the_seed_fixes_the_fit_and_the_callers_randomness_is_left_alone(retina, recording):
