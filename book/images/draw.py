@@ -85,7 +85,8 @@ def contribution_modes() -> Figure:
     run, images, labels, (net, blank) = _modes_networks()
     lots = torch.arange(len(labels)).remainder(9)[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
     cells = [_sorted_by(net, images, None, labels, run.seed), _sorted_by(blank, images, lots, lots, run.seed)]
-    return panels([cells], columns=["trained, sorted by class", "random weights, sorted by lot"])
+    return panels([cells], columns=["trained, sorted by class", "random weights, sorted by lot"],
+                  bands=[str(number + 1) for number in range(9)])
 
 
 def contribution_modes_toy() -> Figure:

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from nblib.figures.inputs import as_array, as_pictures, expect_count
 from nblib.figures.style import BLACK, NARROW, POSITIVE, SIGNED
@@ -14,7 +15,7 @@ BORDERS = ((2.2, BLACK), (0.9, "white"))  # of masks: seen on any picture
 
 def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, labels: Sequence[str] | None = None,
            titles: Sequence[Sequence[str]] | None = None, outlines: Sequence | None = None, together: Sequence[int] = (),
-           percentile: float = 99.0, width: float = NARROW) -> Figure:
+           bands: Sequence[str] = (), percentile: float = 99.0, width: float = NARROW) -> Figure:
     """Show rows of pictures and maps; each map has its own scale, which begins at zero or is symmetric about it.
 
     Args:
@@ -25,6 +26,7 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
         titles: a text above each cell, in rows as the cells.
         outlines: for each row None, or a mask (H, W) whose border is drawn on all its pictures.
         together: places in a row, from 0, whose maps share a scale, row by row.
+        bands: short names, from top to bottom, of the bands of equal height that each map consists of.
         percentile: of a map's magnitudes, in (0, 100]; its scale ends there.
         width: of the figure, in inches.
 
@@ -59,9 +61,18 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
                 axis = figure.add_axes(np.divide(box, (width, height, width, height)))
                 _fill(axis, cell, percentile, outlines[number] if outlines is not None else None,
                       np.concatenate(shared) if place in together else cell)
+                if as_array(cell).ndim == 2:
+                    _name_bands(axis, bands)
                 axis.set_title(titles[number][place] if titles else "", fontsize=LETTERS, pad=3)
         top -= GAP
     return figure
+
+
+def _name_bands(axis, bands: Sequence[str]) -> None:
+    """Write the names of a map's bands at its left edge, seen on any colour."""
+    for number, name in enumerate(bands):
+        axis.text(0.01, 1 - (number + 0.5) / len(bands), name, transform=axis.transAxes, fontsize=LETTERS, va="center",
+                  color="white", path_effects=[withStroke(linewidth=2, foreground=BLACK)])
 
 
 def _fill(axis, cell, percentile: float, outline, scaled_by) -> None:

@@ -47,6 +47,12 @@ def test_maps_share_a_scale_in_each_row_where_that_is_asked_for():
     assert ends[1:3] == [4, 4] and ends[4] == 3 and ends[0] == ends[3] < 1
 
 
+def test_bands_of_maps_carry_their_names_from_top_to_bottom():
+    picture, first = drawn(panels([[PICTURE, MAP]], bands=["1", "2"]))
+    assert not picture.texts and [text.get_text() for text in first.texts] == ["1", "2"]
+    assert [text.get_position()[1] for text in first.texts] == [0.75, 0.25]
+
+
 def test_letters_are_read_on_a_phone():
     figure = panels([[PICTURE, PICTURE]], titles=[["image", "map"]], labels=["row"])
     scale = 340 / (figure.get_size_inches()[0] * 72)  # CSS pixels of a narrow page for each point of the figure
