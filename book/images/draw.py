@@ -141,6 +141,41 @@ def pruning_filling() -> Figure:
     return filling_toy()
 
 
+def concepts() -> Figure:
+    """Return the picture that the lesson on concepts opens with: the first concepts of two photographs and of a cheat."""
+    from nblib.data import PARTS, load
+    from nblib.figures import panels
+    from nblib.methods.concepts import Craft, above_percentile, concept_purity
+    from nblib.models import build
+
+    photographs, eye = load("photographs", size=224), build("efficientnet_lite0", classes=1000, size=224, weights="default")
+    rows, labels = [], []
+    for place in SHOWN:
+        picture, label = photographs.images[place: place + 1], int(photographs.labels[place])
+        craft = Craft(eye, "bn2", n_concepts=5).fit(picture)
+        shares = craft.importance(picture, label)
+        rows.append(_concept(craft, picture, picture, int(shares.argmax())))
+        labels.append(f"photograph: “{photographs.classes[label]}”, {shares.max():.2f}")
+    run, (_, cheating) = _networks()  # those of the lesson on saliency
+    test = load("shapes", split="held_out", limit=900, size=run.image_size, seed=run.seed, shortcut=0.9)
+    label = 4
+    own = test[test.labels == label]
+    craft = Craft(cheating, "layer3", n_concepts=10).fit(own.images)
+    found = concept_purity(above_percentile(craft.maps(own.images)), own.parts)
+    on = int((found.shares[:, PARTS["shortcut"]] / found.areas[PARTS["shortcut"]]).nan_to_num().argmax())
+    rows.append(_concept(craft, own.images, own.images[:1], on))
+    share = craft.importance(own.images, label)[on]
+    labels.append(f"generated: “{test.classes[label]}”, a network that cheats, {share:.2f}")
+    return panels(rows, columns=["image", "the concept", *["crops"] * 3], labels=labels)
+
+
+def concepts_crops() -> Figure:
+    """Return the drawing of crops, activations, amounts and concepts."""
+    from nblib.figures import crops_toy
+
+    return crops_toy()
+
+
 def neuron_paths() -> Figure:
     """Return the picture that the lesson on neuron paths opens with: two paths through a network with random weights."""
     import torch
@@ -219,11 +254,19 @@ def retina_circuit() -> Figure:
     return circuit()
 
 
-PICTURES = {"pruning.png": pruning, "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
+PICTURES = {"concepts.png": concepts, "concepts_crops.png": concepts_crops, "pruning.png": pruning,
+            "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
             "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
             "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy,
             "neuron_paths.png": neuron_paths, "neuron_paths_idea.png": neuron_paths_idea,
             "neuron_paths_toy.png": neuron_paths_toy, "retina.png": retina, "retina_circuit.png": retina_circuit}
+
+
+def _concept(craft, images, picture, concept: int) -> list:
+    """Return a picture, the map of a concept in it, and the three crops of images that have most of the concept."""
+    boxes = [(crop.image, crop.box) for crop in craft.crops_of(concept, 3)]
+    crops = [images[place, :, box[0]: box[2], box[1]: box[3]] for place, box in boxes]
+    return [picture[0], craft.maps(picture)[0, concept], *crops]
 
 
 def _modes_networks() -> tuple:

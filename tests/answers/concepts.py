@@ -1,7 +1,7 @@
 """Answers to the exercises on concepts: right ones in other words than the page's, and typical wrong ones."""
 import torch
 
-from nblib.exercises.concepts import check_coefficient, check_importance, check_jansen, check_off, check_purity
+from nblib.exercises.concepts import check_coefficient, check_jansen, check_off, check_purity
 
 
 def share(maps, part):
@@ -11,8 +11,6 @@ def share(maps, part):
 RIGHT = [
     (check_coefficient, "through least squares",
      lambda rows, d: torch.linalg.lstsq(d[:, None], rows.T).solution[0].relu()),
-    (check_importance, "image by image",
-     lambda u, bank, w: torch.stack([(row * (bank @ w)) ** 2 / ((row * (bank @ w)) ** 2).sum() for row in u])),
     (check_jansen, "sum by sum",
      lambda f, c: torch.stack([((f - row) ** 2).sum() / (2 * len(f) * f.var()) for row in c])),
     (check_purity, "by hand",
@@ -24,14 +22,6 @@ WRONG = [
     (check_coefficient, "forgets the length of the direction", lambda rows, d: (rows @ d).relu()),
     (check_coefficient, "normalises the direction only once", lambda rows, d: (rows @ d / d.norm()).relu()),
     (check_coefficient, "lets it be negative", lambda rows, d: rows @ d / (d @ d)),
-    (check_importance, "does not square",
-     lambda u, bank, w: (u * (bank @ w)).abs() / (u * (bank @ w)).abs().sum(1, True)),
-    (check_importance, "keeps the sign", lambda u, bank, w: u * (bank @ w) / (u * (bank @ w)).sum(1, True)),
-    (check_importance, "sums over the images",
-     lambda u, bank, w: (u * (bank @ w)) ** 2 / ((u * (bank @ w)) ** 2).sum()),
-    (check_importance, "forgets the class", lambda u, bank, w: u**2 / (u**2).sum(1, True)),
-    (check_importance, "forgets the coefficients",
-     lambda u, bank, w: ((bank @ w) ** 2 / ((bank @ w) ** 2).sum()).expand_as(u)),
     (check_jansen, "forgets the two", lambda f, c: (f - c).square().mean(1) / f.var()),
     (check_jansen, "divides the variance by n", lambda f, c: (f - c).square().mean(1) / (2 * f.var(correction=0))),
     (check_jansen, "does not square", lambda f, c: (f - c).abs().mean(1) / (2 * f.var())),

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nblib.exercises import judge
+from nblib.exercises.concepts import check_coefficient, check_gallery, check_jansen, check_off, check_purity
 from nblib.exercises.contribution_modes import check_correlation, check_echo
 from nblib.exercises.pruning import check_area, check_floor, check_mask, check_schedule
 from nblib.exercises.retina import check_border, check_field
@@ -193,6 +194,14 @@ def test_every_mistake_that_a_check_on_the_retina_knows_is_named_and_it_has_hint
     assert len(check(lambda *given: None).hints) >= 2
 
 
+@pytest.mark.parametrize("check", [check_coefficient, check_jansen, check_purity, check_off])
+def test_every_mistake_that_a_check_on_concepts_knows_is_named_and_it_has_hints(check):
+    named = [verdict.message for known, _, answer in answers_concepts.WRONG
+             if known is check and "comes out if one" in (verdict := check(answer)).message]
+    assert len(named) >= 3
+    assert len(check(lambda *given: None).hints) >= 2
+
+
 # an experiment, and a question in words
 
 @pytest.mark.parametrize("pruned, again, follows", [
@@ -216,6 +225,8 @@ def test_a_comparison_needs_three_seeds_of_each_and_a_conclusion_that_exists():
     assert not check_schedule("...").passed
     verdict = check_schedule("Train the unpruned network on the same schedule, twice, and see how far the two lie apart.")
     assert verdict.passed and verdict.message.count("[ ]") == 3
+    assert not check_gallery("...").passed
+    assert check_gallery("A random network has such rows as well. I would switch the concept off and count the answers.").passed
 
 
 @pytest.mark.parametrize("planted, changed, images, follows", [

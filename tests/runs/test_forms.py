@@ -1,4 +1,4 @@
-"""The form of a lesson, which tells a story, and of a lab, which is a protocol; chapters of the old form are not asked."""
+"""The form of a lesson, which tells a story, and of a lab, which is a protocol."""
 import ast
 import itertools
 import re

@@ -8,27 +8,19 @@ import pytest
 
 from nblib import store
 from nblib.runs import book, bookkeeping, chapters, ledger, pages, parameters
-from tests.fixtures.notebooks import CHAPTERS, HIDDEN, LABS, LESSONS, OLD, code_cells, headings, prose, read, tags
+from tests.fixtures.notebooks import CHAPTERS, HIDDEN, LABS, LESSONS, code_cells, prose, read, tags
 
-OLD_HEADINGS = ["At a glance", "The question", "The idea on a toy", "The method", "The code", "Running it",
-                "Paper versus here", "Breaking it", "Beyond the paper", "Strengths and limits", "Exercises", "Summary",
-                "Further reading"]
 TAGS = HIDDEN | {"parameters", "hide-output", "nbval-check-output", "exercise", "solution"}
-MOST_GIGABYTES = dict.fromkeys(LESSONS, 3) | dict.fromkeys(LABS + OLD, 4)
+MOST_GIGABYTES = dict.fromkeys(LESSONS, 3) | dict.fromkeys(LABS, 4)
 
 
 def test_there_are_chapters():
-    assert "saliency_lab" in LABS and set(LABS + LESSONS + OLD) == set(CHAPTERS)
+    assert "saliency_lab" in LABS and sorted(LABS + LESSONS) == sorted(CHAPTERS)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_there_is_one_title(chapter):
     assert len(re.findall(r"^# .+$", re.sub(r"^```.*?^```", "", prose(chapter), flags=re.S | re.M), re.M)) == 1
-
-
-@pytest.mark.parametrize("chapter", OLD)
-def test_headings_stand_in_the_fixed_order(chapter):
-    assert headings(chapter) == OLD_HEADINGS
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -100,7 +92,7 @@ def test_what_is_compared_changes_with_the_result(chapter):
             assert not re.search(r"isfinite|print\(.*\.shape|round\([^()]*, -", cell.source), cell.id
 
 
-@pytest.mark.parametrize("chapter", LESSONS + OLD)
+@pytest.mark.parametrize("chapter", LESSONS)
 def test_students_get_no_solutions(chapter):
     solutions = [cell.source for cell in code_cells(chapter) if "solution" in tags(cell)]
     assert solutions
