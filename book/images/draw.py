@@ -141,6 +141,54 @@ def pruning_filling() -> Figure:
     return filling_toy()
 
 
+def neural_pathways() -> Figure:
+    """Return the picture that the lesson on neural pathways opens with: an answer along a pathway, whatever is shown."""
+    from nblib.data import load
+    from nblib.figures import panels
+    from nblib.methods import neural_pathways as paths
+    from nblib.models import build
+    from nblib.training import predict, trained
+
+    photographs, eye = load("photographs", size=224), build("efficientnet_lite0", classes=1000, size=224, weights="default")
+    pictures = photographs.images[list(SHOWN)]
+    scores = paths.unit_scores(eye, pictures, paths.relu_layers(eye, pictures), method="taylor")
+    best = paths.select(paths.magnitude(scores), 0.8)
+    rows = [_asked(eye, pictures, best, photographs.classes, row) for row in (0, 1)]
+    run = SimpleNamespace(**parameters.check("neural_pathways", {}))
+    common = {"size": run.image_size, "seed": run.seed}
+    train, test = load("shapes", split="fit", limit=run.train_images, **common), load("shapes", split="held_out", limit=20, **common)
+    how = {"augment": "crop_flip", "seed": run.seed, "device": "cpu"}
+    net = trained(run.model, train, classes=len(train.classes), size=run.image_size, weights=None, epochs=run.epochs,
+                  lr=run.learning_rate, batch_size=run.batch_size, **how)
+    generator = paths.train_generator(net, train, epochs=run.generator_epochs, lr=0.003, hidden=256, beta=run.beta, **how)
+    answers = predict(net, test.images).argmax(1)
+    pair = test.images[[0, int((answers != answers[0]).int().argmax())]]
+    rows.append(_asked(net, pair, generator.pathway(pair), test.classes, 0))
+    cells, titles, labels = zip(*rows)
+    return panels(cells, columns=["whole network", "its pathway", "grey", "another"], titles=titles,
+                  labels=labels)
+
+
+def _asked(network, pictures, pathway, classes, row: int) -> tuple[list, list[str], str]:
+    """Return a picture twice, grey, and the other one; the probability of the first one's answer on each; that answer."""
+    import torch
+
+    from nblib.methods.neural_pathways import edited_probabilities
+
+    mine, other, masks = pictures[row], pictures[1 - row], {layer: mask[row:row + 1] for layer, mask in pathway.items()}
+    shown = torch.stack([mine, mine, torch.full_like(mine, 0.5), other])
+    said = torch.cat([edited_probabilities(network, shown[:1], None), edited_probabilities(network, shown[1:], masks)])
+    answer = int(said[0].argmax())
+    return list(shown), [f"{value:.2f}" for value in said[:, answer].tolist()], f"“{classes[answer]}”"
+
+
+def neural_pathways_toy() -> Figure:
+    """Return the drawing of a pathway that is a note, and of one that compares."""
+    from nblib.figures import pathway_toy
+
+    return pathway_toy()
+
+
 def concepts() -> Figure:
     """Return the picture that the lesson on concepts opens with: the first concepts of two photographs and of a cheat."""
     from nblib.data import PARTS, load
@@ -254,7 +302,8 @@ def retina_circuit() -> Figure:
     return circuit()
 
 
-PICTURES = {"concepts.png": concepts, "concepts_crops.png": concepts_crops, "pruning.png": pruning,
+PICTURES = {"neural_pathways.png": neural_pathways, "neural_pathways_toy.png": neural_pathways_toy,
+            "concepts.png": concepts, "concepts_crops.png": concepts_crops, "pruning.png": pruning,
             "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
             "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,
             "contribution_modes.png": contribution_modes, "contribution_modes_toy.png": contribution_modes_toy,

@@ -14,7 +14,7 @@ less, told apart without seeing all colours.
 """
 from nblib.figures.cells import cell_frame, circuit, overlays
 from nblib.figures.crops import crops_toy
-from nblib.figures.drawings import path_frame, recipes_toy, saturating_toy
+from nblib.figures.drawings import path_frame, pathway_toy, recipes_toy, saturating_toy
 from nblib.figures.mosaic import panels
 from nblib.figures.neurons import neuron_grids, product_terms, transformer_idea
 from nblib.figures.pictures import image_grid, map_grid
@@ -29,9 +29,9 @@ from nblib.figures.widgets import frame_player
 
 __all__ = [
     "bars", "cell_frame", "circuit", "crops_toy", "curves", "density", "filling_toy", "frame_player", "heatmap",
-    "image_grid", "Judged", "map_grid", "neuron_grids", "overlays", "PALETTE", "panels", "path_frame", "product_terms",
-    "recipes_toy", "saturating_toy", "show_source", "Source", "Table", "table", "ticket_toy", "transformer_idea",
-    "use_style", "verdict_chart", "violins",
+    "image_grid", "Judged", "map_grid", "neuron_grids", "overlays", "PALETTE", "panels", "path_frame",
+    "pathway_toy", "product_terms", "recipes_toy", "saturating_toy", "show_source", "Source", "table", "Table",
+    "ticket_toy", "transformer_idea", "use_style", "verdict_chart", "violins",
 ]
 
 use_style()

@@ -1,10 +1,11 @@
-"""Drawings that are an idea: a toy whose slope, share and need differ, the walk to an image, recipes of channels."""
+"""Drawings that are an idea: a toy whose slope, share and need differ, the walk to an image, recipes, pathways."""
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from nblib.figures.inputs import as_array, as_pictures
 from nblib.figures.mosaic import LETTERS
@@ -19,6 +20,9 @@ ANSWERS = {  # question -> (what is asked, the map)
 SIGNS = {"1/2": "½", "1/3": "⅓", "2/3": "⅔", "1/4": "¼", "3/4": "¾"}
 USES = ((1, 0), (0, 1), (1, 0), (1, 1))  # four images, two recipes
 RECIPES = ((2, 0, 1, 0), (0, 1, 0, 3))  # two recipes, four channels
+UNITS = ("$h_A$", "$h_B$", "$g_A$", "$g_B$")
+PATHWAYS = {"a note": (0, 0, 1, 0), "a comparison": (1, 0, 1, 1)}  # which of the units are kept
+PICTURES = ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))  # two pixels each: left, grey, right
 CELL = 0.52  # inches: the side of a drawn pixel
 
 
@@ -133,3 +137,58 @@ def path_frame(image, accumulated, target: Sequence[float], at: int) -> Figure:
     axis.tick_params(axis="y", labelsize=LETTERS - 1.5)
     axis.set_title("the logit", fontsize=LETTERS, pad=4)
     return figure
+
+
+def pathway_toy() -> Figure:
+    """Draw two pathways of the toy, and what the network says of three pictures along each."""
+    height, half = 2.75, NARROW / 2
+    figure = Figure(figsize=(NARROW, height))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(0, NARROW), ylim=(0, height))
+    axis.set_axis_off()
+    for number, (name, mask) in enumerate(PATHWAYS.items()):
+        left = number * half + 0.12
+        axis.text(number * half + half / 2, height - 0.04, f"{name}, {sum(mask)} of 4", ha="center", va="top",
+                  fontsize=LETTERS, weight="bold")
+        _units(axis, left, height - 0.62, mask)
+        for row, picture in enumerate(PICTURES):
+            top = height - 1.72 - row * 0.34
+            for place, value in enumerate(picture):
+                axis.add_patch(Rectangle((left + place * 0.22, top - 0.22), 0.22, 0.22, facecolor=(value,) * 3,
+                                         edgecolor=GREY, linewidth=0.8))
+            first, second = said(picture, mask)
+            answer = "A" if first > second else "B" if second > first else "neither"
+            axis.text(left + 0.6, top - 0.11, f"({first:g}, {second:g})  {answer}", ha="left", va="center",
+                      fontsize=LETTERS)
+    return figure
+
+
+def said(picture, mask) -> tuple[float, float]:
+    """Return the toy's two logits for a picture of two pixels along a pathway of its four units."""
+    x, kept = torch.tensor(picture), torch.tensor(mask)
+    h = torch.stack([x[0] - x[1], x[1] - x[0]]).relu() * kept[:2]
+    return tuple((torch.stack([1 + h[0] - h[1], 1 + h[1] - h[0]]).relu() * kept[2:]).tolist())
+
+
+def _units(axis, left: float, top: float, mask) -> None:
+    """Draw two pixels and two layers of two units; those that are off are empty, and so are their lines."""
+    columns, rows, radius = (left + 0.16, left + 0.86, left + 1.56), (top, top - 0.62), 0.19
+    kept = [(1, 1), mask[:2], mask[2:]]
+    for place in (0, 1):
+        for start in (0, 1):
+            for end in (0, 1):
+                on = kept[place][start] and kept[place + 1][end]
+                axis.plot(columns[place:place + 2], (rows[start], rows[end]), color=BLUE if on else GREY,
+                          linewidth=1.8 if on else 0.6, linestyle="-" if on else ":", zorder=1)
+    for place, names in enumerate((("$x_1$", "$x_2$"), UNITS[:2], UNITS[2:])):
+        for row, name in enumerate(names):
+            on = kept[place][row]
+            shape = {"facecolor": "white" if not on else "#cfe3f5" if place else "#eeeeee", "zorder": 2,
+                     "edgecolor": BLUE if on and place else GREY, "linewidth": 1.8 if on and place else 0.8}
+            centre = (columns[place], rows[row])
+            axis.add_patch(Circle(centre, radius, **shape) if place else
+                           Rectangle((centre[0] - 0.16, centre[1] - 0.16), 0.32, 0.32, **shape))
+            axis.text(*centre, name, ha="center", va="center", fontsize=LETTERS, color=BLACK if on else GREY, zorder=3)
+            if not on:
+                axis.plot((centre[0] - 0.14, centre[0] + 0.14), (centre[1] - 0.14, centre[1] + 0.14), color=ORANGE,
+                          linewidth=1.4, zorder=4)

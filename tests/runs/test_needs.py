@@ -127,6 +127,8 @@ REFUSED = [
      "this chapter has to train an IA"),
     ("retina", {"dataset": "digits"}, "dataset 'digits' was given, expected one of 'white_noise'"),
     ("retina", {"test_images": 8}, "expected more than 12, the number of cells"),
+    ("neural_pathways", {"dataset": "photographs", "epochs": 0}, "is not for training: this chapter has to train a generator"),
+    ("neural_pathways_lab", {"model": "torchvision:resnet18", "image_size": 64}, "runs 2 times in a pass"),
     ("retina_lab", {"dataset": "shapes"}, "dataset 'shapes' was given, expected one of 'white_noise'"),
     ("retina_lab", {"dataset": "natrual"}, "nearest: 'natural'"),
     ("retina_lab", {"model": "small_resnet"}, "expected one of 'retina_cnn', 'retina_cnn_published'"),
