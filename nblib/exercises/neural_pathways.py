@@ -28,7 +28,7 @@ def check_iou(answer: Callable) -> Verdict:
 
 def check_forced(answer: Callable) -> Verdict:
     """Check `answer(said (N,), own (N,), given (N,)) -> float`: the share of others' images that get the pathway's class."""
-    said, own, given = torch.tensor([1, 1, 2, 0, 3]), torch.tensor([1, 0, 2, 3, 3]), torch.tensor([1, 1, 1, 0, 1])
+    said, own, given = torch.tensor([1, 1, 2, 0, 0]), torch.tensor([1, 0, 2, 3, 3]), torch.tensor([1, 1, 1, 0, 1])
     return judge(answer, [
         ("five images, one of the pathway's own class", (said, own, given), torch.tensor(0.5)),
         ("every pathway forces its class", (given, own, given), torch.tensor(1.0)),
