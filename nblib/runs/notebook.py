@@ -105,9 +105,9 @@ def record(name: str, values: float | Mapping, *, what: str, unit: str, run: Sim
         return
     facts = {"dataset": run.dataset, "copy": getattr(run, "copy", ""), "model": run.model, **conditions(run.device),
              "networks": networks_read()}
-    # this mime type is the one that the page's renderer leaves out
+    # this mime type is the one that the page's renderer leaves out; it wants a name for each, also where tables share one
     mime = "application/papermill.record/"
-    metadata = {"scrapbook": {"name": f"record:{name}", "mime_prefix": mime},
+    metadata = {"scrapbook": {"name": f"record:{numbers[0]['name']}", "mime_prefix": mime},
                 "nblib_record": {"numbers": numbers, "facts": facts}}
     display({f"{mime}text/plain": f"{len(numbers)} of {name}"}, raw=True, metadata=metadata)
 
