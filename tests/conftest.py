@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nblib import store
+from tests.fixtures.training import Steps
 
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))))
 
@@ -17,6 +19,16 @@ torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(1, int(os.environ.get(
 def device(request) -> torch.device:
     """Each device that the code has to run on; the GPU is skipped where there is none."""
     return torch.device(request.param)
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch):
+    """An empty store; the optimiser of every step that is made, and whether the next one is interrupted."""
+    monkeypatch.setenv("NBLIB_STORE", str(tmp_path))
+    made = Steps()
+    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: made.step())
+    yield made
+    hook.remove()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 
 from nblib.figures.inputs import as_array, expect_count
-from nblib.figures.mosaic import LETTERS
+from nblib.figures.mosaic import LETTERS, sheet
 from nblib.figures.style import BLACK, BLUE, GREY, NARROW, ORANGE, SIGNED, VERMILION
 
 ROWS = {"light": 3.05, "bipolar": 2.2, "amacrine": 1.55, "ganglion": 0.8}  # inches from below
@@ -16,10 +16,7 @@ BIPOLAR = {"ON fast": 1.0, "OFF fast": 1.75, "ON slow": 2.5, "OFF slow": 3.25}  
 def circuit() -> Figure:
     """Draw the simulated retina: light, four types of bipolar cells, two of amacrine cells, a ganglion cell, spikes."""
     height = 3.5
-    figure = Figure(figsize=(NARROW, height))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(0, NARROW), ylim=(0, height))
-    axis.set_axis_off()
+    figure, axis = sheet(height)
     amacrine, ganglion = {"fast": 1.38, "slow": 2.88}, (2.13, ROWS["ganglion"])
     for kind, x in BIPOLAR.items():
         _arrow(axis, (x, ROWS["light"] - 0.08), (x, ROWS["bipolar"] + 0.2), GREY)

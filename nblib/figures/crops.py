@@ -2,44 +2,34 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from nblib.figures.mosaic import LETTERS
-from nblib.figures.style import BLUE, GREY, NARROW, ORANGE
+from nblib.figures.mosaic import LETTERS, NUMBER, number_table, sheet
+from nblib.figures.style import BLUE, GREY, ORANGE
 
 AMOUNTS = ((2, 1), (1, 0), (0, 2), (1, 3))  # U: how much of two concepts is in four crops
 BANK = ((1, 0), (1, 1))  # W: two concepts, each a direction of two channels
 ROWS = tuple(tuple(sum(u * w[channel] for u, w in zip(row, BANK)) for channel in range(2)) for row in AMOUNTS)  # A = UW
 SPOTS = ((0.34, 1.0), (0.08, 0.44), (0.86, 0.62), (0.5, 0.16))  # inches: lower left corners of the four crops
-SIDE, WINDOW = 0.4, 0.48  # inches: of a table's cell, and of a crop
+WINDOW = 0.48  # inches: of a crop
 
 
 def crops_toy() -> Figure:
     """Draw four crops of a picture, their activations A, and A as amounts U times concepts W."""
     height, picture = 2.5, 1.56
-    figure = Figure(figsize=(NARROW, height))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(0, NARROW), ylim=(0, height))
-    axis.set_axis_off()
+    figure, axis = sheet(height)
     top = height - 0.42
     _picture(axis, top - picture, picture)
     left = picture + 0.36
     for name, below, rows, colour in (("A", "crop by channel", ROWS, GREY), ("U", "how much of each", AMOUNTS, BLUE),
                                       ("W", "the concepts", BANK, ORANGE)):
-        width = SIDE * len(rows[0])
-        axis.text(left + width / 2, top + 0.12, name, ha="center", va="bottom", fontsize=LETTERS + 1, weight="bold")
-        for row, line in enumerate(rows):
-            for column, value in enumerate(line):
-                corner = (left + column * SIDE, top - (row + 1) * SIDE)
-                axis.add_patch(Rectangle(corner, SIDE, SIDE, facecolor=colour, alpha=0.1 + 0.13 * value, linewidth=0))
-                axis.add_patch(Rectangle(corner, SIDE, SIDE, facecolor="none", edgecolor=GREY, linewidth=0.8))
-                axis.text(corner[0] + SIDE / 2, corner[1] + SIDE / 2, str(value), ha="center", va="center",
-                          fontsize=LETTERS + 1)
-            if name != "W":
-                axis.text(left - 0.05, top - (row + 0.5) * SIDE, str(row + 1), ha="right", va="center",
-                          fontsize=LETTERS - 1, color=GREY)
-        axis.text(left + width / 2, top - len(rows) * SIDE - 0.06, below, ha="center", va="top", fontsize=LETTERS - 1)
+        width = NUMBER * len(rows[0])
+        number_table(axis, left, top, name, rows, colour)
+        for row in range(len(rows) if name != "W" else 0):
+            axis.text(left - 0.05, top - (row + 0.5) * NUMBER, str(row + 1), ha="right", va="center",
+                      fontsize=LETTERS - 1, color=GREY)
+        axis.text(left + width / 2, top - len(rows) * NUMBER - 0.06, below, ha="center", va="top", fontsize=LETTERS - 1)
         left += width + 0.34
         if name != "W":
-            axis.text(left - 0.2, top - 2 * SIDE, "=" if name == "A" else "×", ha="center", va="center",
+            axis.text(left - 0.2, top - 2 * NUMBER, "=" if name == "A" else "×", ha="center", va="center",
                       fontsize=LETTERS + 5)
     return figure
 

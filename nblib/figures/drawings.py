@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from nblib.figures.inputs import as_array, as_pictures
-from nblib.figures.mosaic import LETTERS
+from nblib.figures.mosaic import LETTERS, NUMBER, number_table, sheet
 from nblib.figures.style import BLACK, BLUE, GREY, NARROW, ORANGE, SIGNED
 
 TOY = ((Fraction(1), Fraction(1, 2)), (Fraction(1, 4), Fraction(0)))  # the upper two pixels count together, up to one
@@ -29,10 +29,7 @@ CELL = 0.52  # inches: the side of a drawn pixel
 def saturating_toy() -> Figure:
     r"""Draw an image of four pixels, the network :math:`z=\min(x_1+x_2,1)+x_3+x_4`, and three maps of one decision."""
     height = 3.55
-    figure = Figure(figsize=(NARROW, height))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(0, NARROW), ylim=(0, height))
-    axis.set_axis_off()
+    figure, axis = sheet(height)
     top = height - 0.35
     _pixels(axis, 0.35, top, TOY, grey=True)
     axis.text(0.35 + CELL, top + 0.08, "image", ha="center", va="bottom", fontsize=LETTERS)
@@ -82,27 +79,16 @@ def _said(value: Fraction) -> str:
 def recipes_toy() -> Figure:
     """Draw four images' contributions as a table of who uses which recipe, times two recipes of four channels."""
     height = 2.35
-    figure = Figure(figsize=(NARROW, height))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(0, NARROW), ylim=(0, height))
-    axis.set_axis_off()
+    figure, axis = sheet(height)
     added = [[sum(use * recipe[channel] for use, recipe in zip(row, RECIPES)) for channel in range(4)] for row in USES]
-    top, side = height - 0.42, 0.4
+    top = height - 0.42
     for left, name, rows, colour in ((0.1, "contributions", added, GREY), (2.2, "who uses which", USES, BLUE),
                                      (3.5, "recipes", RECIPES, ORANGE)):
-        width = side * len(rows[0])
-        axis.text(left + width / 2, top + 0.12, name, ha="center", va="bottom", fontsize=LETTERS, weight="bold")
-        for row, line in enumerate(rows):
-            for column, value in enumerate(line):
-                corner = (left + column * side, top - (row + 1) * side)
-                axis.add_patch(Rectangle(corner, side, side, facecolor=colour, alpha=0.12 + 0.13 * value, linewidth=0))
-                axis.add_patch(Rectangle(corner, side, side, facecolor="none", edgecolor=GREY, linewidth=0.8))
-                axis.text(corner[0] + side / 2, corner[1] + side / 2, str(value), ha="center", va="center",
-                          fontsize=LETTERS + 1)
+        number_table(axis, left, top, name, rows, colour)
     for left, sign in ((1.95, "="), (3.25, "×")):
-        axis.text(left, top - 2 * side, sign, ha="center", va="center", fontsize=LETTERS + 6)
-    axis.text(0.9, top - 4 * side - 0.06, "image by channel", ha="center", va="top", fontsize=LETTERS - 1)
-    axis.text(4.3, top - 2 * side - 0.06, "mode by channel", ha="center", va="top", fontsize=LETTERS - 1)
+        axis.text(left, top - 2 * NUMBER, sign, ha="center", va="center", fontsize=LETTERS + 6)
+    axis.text(0.9, top - 4 * NUMBER - 0.06, "image by channel", ha="center", va="top", fontsize=LETTERS - 1)
+    axis.text(4.3, top - 2 * NUMBER - 0.06, "mode by channel", ha="center", va="top", fontsize=LETTERS - 1)
     return figure
 
 
@@ -142,10 +128,7 @@ def path_frame(image, accumulated, target: Sequence[float], at: int) -> Figure:
 def pathway_toy() -> Figure:
     """Draw two pathways of the toy, and what the network says of three pictures along each."""
     height, half = 2.75, NARROW / 2
-    figure = Figure(figsize=(NARROW, height))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(0, NARROW), ylim=(0, height))
-    axis.set_axis_off()
+    figure, axis = sheet(height)
     for number, (name, mask) in enumerate(PATHWAYS.items()):
         left = number * half + 0.12
         axis.text(number * half + half / 2, height - 0.04, f"{name}, {sum(mask)} of 4", ha="center", va="top",

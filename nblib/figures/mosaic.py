@@ -2,15 +2,40 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from nblib.figures.inputs import as_array, as_pictures, expect_count
-from nblib.figures.style import BLACK, NARROW, POSITIVE, SIGNED
+from nblib.figures.style import BLACK, GREY, NARROW, POSITIVE, SIGNED
 
 LETTERS = 9.5  # points
 LINE, GAP = 0.22, 0.05  # inches: a line of text above pictures, and what lies between two of them
+NUMBER = 0.4  # inches: the side of a cell of a table of numbers
 BORDERS = ((2.2, BLACK), (0.9, "white"))  # of masks: seen on any picture
+
+
+def sheet(height: float) -> tuple[Figure, Axes]:
+    """Return a figure of a phone's width and one empty axis over all of it, in inches."""
+    figure = Figure(figsize=(NARROW, height))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(0, NARROW), ylim=(0, height))
+    axis.set_axis_off()
+    return figure, axis
+
+
+def number_table(axis: Axes, left: float, top: float, name: str, rows: Sequence[Sequence[int]], colour: str) -> None:
+    """Draw rows of small whole numbers under a name, darker where larger; the upper left corner is given in inches."""
+    axis.text(left + NUMBER * len(rows[0]) / 2, top + 0.12, name, ha="center", va="bottom", fontsize=LETTERS,
+              weight="bold")
+    for row, line in enumerate(rows):
+        for column, value in enumerate(line):
+            corner = (left + column * NUMBER, top - (row + 1) * NUMBER)
+            axis.add_patch(Rectangle(corner, NUMBER, NUMBER, facecolor=colour, alpha=0.12 + 0.13 * value, linewidth=0))
+            axis.add_patch(Rectangle(corner, NUMBER, NUMBER, facecolor="none", edgecolor=GREY, linewidth=0.8))
+            axis.text(corner[0] + NUMBER / 2, corner[1] + NUMBER / 2, str(value), ha="center", va="center",
+                      fontsize=LETTERS + 1)
 
 
 def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, labels: Sequence[str] | None = None,

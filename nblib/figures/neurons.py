@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from nblib.figures.inputs import as_array, as_pictures, expect_count
-from nblib.figures.mosaic import GAP, LETTERS, LINE
+from nblib.figures.mosaic import GAP, LETTERS, LINE, sheet
 from nblib.figures.style import BLACK, BLUE, GREY, NARROW, ORANGE
 
 GRID = 1.15  # inches: the height of a layer's grid
@@ -35,7 +35,7 @@ def neuron_grids(pictures: Sequence, values: Sequence, chosen: Sequence, *, labe
         expect_count(what, given, len(pictures))
     above = LINE if labels is not None else 0.0
     height = LINE + len(pictures) * (GRID + above + GAP)
-    figure, axis = _sheet(height)
+    figure, axis = sheet(height)
     top = height
     for row, (picture, table, marks) in enumerate(zip(pictures, map(as_array, values), chosen)):
         if labels is not None:
@@ -67,7 +67,7 @@ def transformer_idea(picture) -> Figure:
         picture: (3, H, W) in [0, 1].
     """
     height = 2.6
-    figure, axis = _sheet(height)
+    figure, axis = sheet(height)
     image = as_pictures(as_array(picture)[None])[0]
     side = 1.2
     bottom = (height - side) / 2
@@ -96,7 +96,7 @@ def transformer_idea(picture) -> Figure:
 def product_terms() -> Figure:
     r"""Draw the terms of two joint attributions of :math:`F=wv+4u`: each value times each mean slope."""
     height = 1.95
-    figure, axis = _sheet(height)
+    figure, axis = sheet(height)
     for number, (name, letters, values, slopes) in enumerate(TABLES):
         left, top = 0.95 + number * NARROW / 2, height - 0.62
         axis.text(left + CELL, height - 0.08, name, ha="center", va="top", fontsize=LETTERS + 1, weight="bold")
@@ -120,14 +120,6 @@ def product_terms() -> Figure:
     axis.set(xlim=(0, NARROW), ylim=(0, height))
     return figure
 
-
-def _sheet(height: float):
-    """Return a figure and its one empty axis, in inches."""
-    figure = Figure(figsize=(NARROW, height))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set_axis_off()
-    axis.set_aspect("auto")
-    return figure, axis
 
 
 def _grid(axis, cells: np.ndarray, left: float, bottom: float, width: float, across: int) -> list[tuple[float, float]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from nblib.figures.mosaic import LETTERS
+from nblib.figures.mosaic import LETTERS, sheet
 from nblib.figures.style import BLACK, BLUE, GREY, NARROW, ORANGE
 
 FIRST = (0.5, -1.0, 0.4, 0.3, 0.6)  # five weights before training
@@ -22,7 +22,7 @@ def ticket_toy() -> Figure:
             ("mask", tuple(map(int, KEPT)), "go back to the first weights"),
             ("the ticket", tuple(w if kept else 0 for w, kept in zip(FIRST, KEPT)), "train it, and hold its zeros"))
     height = len(rows) * (SIDE + gap) + 0.06
-    figure, axis = _sheet(height)
+    figure, axis = sheet(height)
     top = height - 0.05
     for number, (name, values, step) in enumerate(rows):
         axis.text(1.2, top - SIDE / 2, name, ha="right", va="center", fontsize=LETTERS, weight="bold")
@@ -40,7 +40,7 @@ def ticket_toy() -> Figure:
 def filling_toy() -> Figure:
     """Draw a ramp of nine pixels, its middle made black, the neighbours' shares, and the middle filled by them."""
     height = 3 * SIDE + 0.62
-    figure, axis = _sheet(height)
+    figure, axis = sheet(height)
     black, filled = [*RAMP[:4], 0, *RAMP[5:]], RAMP
     step = (NARROW - 0.12 + 0.22) / 3
     for number, (name, below, values) in enumerate((("the image", "a ramp, its middle is 4", RAMP),
@@ -59,14 +59,6 @@ def filling_toy() -> Figure:
         axis.text(left + 1.5 * SIDE, top - 3 * SIDE - 0.06, below, ha="center", va="top", fontsize=LETTERS - 1, color=GREY)
     return figure
 
-
-def _sheet(height: float):
-    """Return a figure of a phone's width and an axis over all of it, in inches."""
-    figure = Figure(figsize=(NARROW, height))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set(xlim=(0, NARROW), ylim=(0, height))
-    axis.set_axis_off()
-    return figure, axis
 
 
 def _cell(axis, left: float, top: float, text: str, *, colour: str = GREY, alpha: float = 1.0, grey: float | None = None,

@@ -8,6 +8,9 @@ from torch import nn
 from nblib.exercises import judge
 from nblib.exercises.concepts import check_coefficient, check_gallery, check_jansen, check_off, check_purity
 from nblib.exercises.contribution_modes import check_correlation, check_echo
+from nblib.exercises.contributions import check_leaders, check_split, check_stretch
+from nblib.exercises.neural_pathways import check_blocked, check_forced, check_iou
+from nblib.exercises.neuron_paths import check_candidates, check_deviation, check_rivals
 from nblib.exercises.pruning import check_area, check_floor, check_mask, check_schedule
 from nblib.exercises.retina import check_border, check_field
 from nblib.exercises.saliency import (
@@ -164,43 +167,18 @@ def test_hints_come_one_by_one_on_request():
         judge(lambda pair, plus: pair, CASE, "").hint(1)
 
 
-@pytest.mark.parametrize("check", [check_gap, check_hits, check_gain, check_blind])
-def test_every_mistake_that_a_check_on_saliency_knows_is_named_and_it_has_hints(check):
-    named = [verdict.message for known, _, answer in answers_saliency.WRONG
+@pytest.mark.parametrize("check, least", [
+    (check_gap, 3), (check_hits, 3), (check_gain, 3), (check_blind, 3),
+    (check_correlation, 4), (check_echo, 4), (check_mask, 3), (check_area, 3),
+    (check_field, 3), (check_border, 3), (check_coefficient, 3), (check_jansen, 3),
+    (check_purity, 3), (check_off, 3), (check_candidates, 4), (check_deviation, 4),
+    (check_rivals, 4), (check_split, 4), (check_stretch, 4), (check_leaders, 4),
+    (check_iou, 4), (check_forced, 4), (check_blocked, 4),
+])
+def test_every_mistake_that_a_check_knows_is_named_and_it_has_hints(check, least):
+    named = [verdict.message for known, _, answer in WRONG
              if known is check and "comes out if one" in (verdict := check(answer)).message]
-    assert len(named) >= 3
-    assert len(check(lambda *given: None).hints) >= 2
-
-
-@pytest.mark.parametrize("check", [check_correlation, check_echo])
-def test_every_mistake_that_a_check_on_modes_knows_is_named_and_it_has_hints(check):
-    named = [verdict.message for known, _, answer in answers_modes.WRONG
-             if known is check and "comes out if one" in (verdict := check(answer)).message]
-    assert len(named) >= 4
-    assert len(check(lambda *given: None).hints) >= 2
-
-
-@pytest.mark.parametrize("check", [check_mask, check_area])
-def test_every_mistake_that_a_check_on_pruning_knows_is_named_and_it_has_hints(check):
-    named = [verdict.message for known, _, answer in answers_pruning.WRONG
-             if known is check and "comes out if one" in (verdict := check(answer)).message]
-    assert len(named) >= 3
-    assert len(check(lambda *given: None).hints) >= 2
-
-
-@pytest.mark.parametrize("check", [check_field, check_border])
-def test_every_mistake_that_a_check_on_the_retina_knows_is_named_and_it_has_hints(check):
-    named = [verdict.message for known, _, answer in answers_retina.WRONG
-             if known is check and "comes out if one" in (verdict := check(answer)).message]
-    assert len(named) >= 3
-    assert len(check(lambda *given: None).hints) >= 2
-
-
-@pytest.mark.parametrize("check", [check_coefficient, check_jansen, check_purity, check_off])
-def test_every_mistake_that_a_check_on_concepts_knows_is_named_and_it_has_hints(check):
-    named = [verdict.message for known, _, answer in answers_concepts.WRONG
-             if known is check and "comes out if one" in (verdict := check(answer)).message]
-    assert len(named) >= 3
+    assert len(named) >= least
     assert len(check(lambda *given: None).hints) >= 2
 
 

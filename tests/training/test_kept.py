@@ -4,39 +4,11 @@ import sys
 
 import pytest
 import torch
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nblib import training
 from nblib.data import Images
 from nblib.models import build
 from tests.fixtures.training import bright, equal, run
-
-
-class Steps:
-    """Counts the steps of trainings, and interrupts one."""
-
-    def __init__(self):
-        self.count, self.last = 0, None
-
-    def step(self):
-        if self.count == self.last:
-            raise KeyboardInterrupt
-        self.count += 1
-
-    def since(self) -> int:
-        """Return how many steps were made since this was last asked."""
-        count, self.count = self.count, 0
-        return count
-
-
-@pytest.fixture
-def steps(tmp_path, monkeypatch):
-    """An empty store; the optimiser of every step that is made, and whether the next one is interrupted."""
-    monkeypatch.setenv("NBLIB_STORE", str(tmp_path))
-    made = Steps()
-    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: made.step())
-    yield made
-    hook.remove()
 
 
 def test_a_model_is_trained_once_for_its_key(steps, tmp_path):

@@ -43,9 +43,9 @@ class RandomMap(nn.Module):
         self.register_buffer("factors", torch.randint(1, LEVELS, (grid**2, LEVELS), generator=generator))
 
     def forward(self, images: Tensor) -> Tensor:
-        levels = (images * 255).round().long().flatten(1)  # whole numbers: no rounding decides a map
-        place = torch.arange(levels.shape[1], device=images.device) % LEVELS
-        drawn = levels @ self.factors[:, place].T  # (N, g²)
+        levels = (images * 255).round().long().flatten(1).cpu()  # no rounding decides a map; GPUs multiply no whole ones
+        place = torch.arange(levels.shape[1]) % LEVELS
+        drawn = levels @ self.factors.cpu()[:, place].T  # (N, g²)
         return ((drawn % LEVELS).to(images) / LEVELS).view(-1, self.grid, self.grid)
 
 

@@ -13,13 +13,12 @@ from nblib.hooks import capture, edit
 from nblib.methods.neural_pathways.pathways import relu_layers
 from nblib.models import weights as files
 from nblib.models.gencnp import Generator
-from nblib.training import choose_device, fit, once, predict
+from nblib.training import choose_device, fit, kept_at, once, predict
 
 TARGETS = ("hard", "soft")
 PENALTIES = ("norm", "count", "share")
 SILENCES = (None, "grey", "donor", "both")
-SOURCES = store.sources("models/gencnp.py", "methods/neural_pathways/training.py", "training/loop.py",
-                        "training/fitting.py", "training/optimizers.py")
+SOURCES = store.sources("methods/neural_pathways/training.py")
 TRIED = 16  # images whose logits stand for what a network computes
 
 
@@ -136,7 +135,7 @@ def train_generator(model: nn.Module, data: Images, *, epochs: int = 30, layers:
         return generator
     said = [model_key(model, data), generator.shapes, network, target, penalty, weights, silence,
             {name: value for name, value in settings.items() if name != "progress"}]
-    path = store.folder("models") / f"gencnp-{store.key(data.key, len(data), said, *SOURCES)}.safetensors"
+    path = kept_at("gencnp", generator, data, *said, *SOURCES)
     files.put(generator, once(path, train, device=device)[0], path)
     return generator.eval()
 

@@ -1,4 +1,6 @@
 """Importances that know nothing: what they say, and that they say it of each image alone."""
+import copy
+
 import torch
 
 from nblib.engine import check_inputs
@@ -39,3 +41,12 @@ def test_each_can_take_the_place_of_an_importance(ia, images, labels):
         blind = pixel_model(ia, settled(SmallNet()), threshold=0.5, scores=scores)
         check_inputs(blind, images)
         assert torch.equal(blind.kept(images), scores(images) >= 0.5)
+
+
+def test_each_is_the_same_on_any_device(ia, images, labels, device):
+    for scores in (FixedMap(importance_map(ia, images).mean(0)), RandomMap(4, seed=2), PermutedMap(ia.scores, 4)):
+        model = EmbeddingModel(ia, scores=scores)
+        here, there = (insertion_deletion(m, x, y) for m, x, y in (
+            (model, images, labels), (copy.deepcopy(model).to(device), images.to(device), labels.to(device))))
+        torch.testing.assert_close(here.insertion_zeroed, there.insertion_zeroed.cpu())
+        assert there.insertion.device.type == device.type

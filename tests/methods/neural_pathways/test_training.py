@@ -1,7 +1,6 @@
 """Training a generator: what it learns, that the network stays as it is, that it is kept and gone on with."""
 import pytest
 import torch
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nblib.data import Images
 from nblib.methods.neural_pathways import (
@@ -28,33 +27,6 @@ def network():
         model = SmallNet(2)
     fit(model, bright(200), epochs=4, batch_size=20, device="cpu", progress=False)
     return model
-
-
-class Steps:
-    """Counts the steps of trainings, and interrupts one."""
-
-    def __init__(self):
-        self.count, self.last = 0, None
-
-    def step(self, *_):
-        if self.count == self.last:
-            raise KeyboardInterrupt
-        self.count += 1
-
-    def since(self) -> int:
-        """Return how many steps were made since this was last asked."""
-        count, self.count = self.count, 0
-        return count
-
-
-@pytest.fixture
-def steps(tmp_path, monkeypatch):
-    """An empty store, and the optimiser steps that are made."""
-    monkeypatch.setenv("NBLIB_STORE", str(tmp_path))
-    made = Steps()
-    hook = register_optimizer_step_pre_hook(made.step)
-    yield made
-    hook.remove()
 
 
 def test_pathways_are_sparse_and_keep_the_answer(steps, network):
