@@ -4,9 +4,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nblib.checks import expect_int, expect_number
+from nblib.checks import expect_int
 from nblib.engine import seeded
-from nblib.methods.neural_pathways.pathways import Pathway, Scores, count_of, expect_pathway
+from nblib.methods.neural_pathways.pathways import Pathway, Scores, count_of, expect_pathway, expect_share
 from nblib.targets import expect_labels
 
 AT_ONCE = 2**25  # values of a layer that are held in single precision for one product
@@ -64,8 +64,7 @@ def class_pathway(pathway: Pathway, labels: Tensor, label: int, *, threshold: fl
         raise ValueError(f"label={label!r} was given, a class without an image; expected one of "
                          f"{rows.unique().tolist()[:10]}")
     for name, value in (("threshold", threshold), ("left_out", left_out)):
-        if expect_number(name, value, 0) >= 1:
-            raise ValueError(f"{name}={value!r} was given, expected a share below 1")
+        expect_share(name, value)
     order = torch.randperm(len(mine), generator=seeded(seed))
     used = mine[order[: max(1, round((1 - left_out) * len(mine)))].to(mine.device)]
     return ClassPathway({layer: mask[used.to(mask.device)].float().mean(0, keepdim=True) > threshold

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from nblib.engine import check_inputs, chunks, explained, logits_of, precise, slope_of
 from nblib.hooks import capture, edit
-from nblib.methods.neural_pathways.pathways import Pathway, count_of, expect_pathway, keep, rows_of
+from nblib.methods.neural_pathways.pathways import Pathway, expect_for, keep, rows_of
 from nblib.targets import Target
 
 
@@ -17,7 +17,8 @@ def pathway_gradient(model: nn.Module, images: Tensor, pathway: Pathway, *, targ
 
     Source: P0, section 4; Khakzar et al. (2021).
     """
-    _expect_for(model, images, pathway)
+    check_inputs(model, images)
+    expect_for(images, pathway)
     value = explained(model, images, target, chunk_size)
     found = torch.empty_like(images)
     with torch.inference_mode(False), torch.enable_grad():
@@ -57,7 +58,8 @@ def pathway_grad_cam(model: nn.Module, images: Tensor, pathway: Pathway, *, targ
 
     Source: P0, section 4; Selvaraju et al. (2017).
     """
-    _expect_for(model, images, pathway)
+    check_inputs(model, images)
+    expect_for(images, pathway)
     layer = list(pathway)[-1] if layer is None else layer
     if layer not in pathway or pathway[layer].ndim != 4:
         raise ValueError(f"layer {layer!r} was given, expected one of the pathway with channels and places (N, k, h, w)")
@@ -73,11 +75,3 @@ def pathway_grad_cam(model: nn.Module, images: Tensor, pathway: Pathway, *, targ
             large = functional.interpolate(small, size=images.shape[2:], mode="bilinear", align_corners=False)
             found[index] = large[:, 0].to(images.dtype)
     return found
-
-
-def _expect_for(model: nn.Module, images: Tensor, pathway: Pathway) -> None:
-    """Check a model and images, and that there is a pathway for each image, or one for all."""
-    check_inputs(model, images)
-    if count_of(expect_pathway(pathway)) not in (1, len(images)):
-        raise ValueError(f"pathways of {count_of(pathway)} images were given with {len(images)} images, expected one "
-                         "for each, or one for all")

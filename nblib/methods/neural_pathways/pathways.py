@@ -49,9 +49,7 @@ def select(scores: Scores, sparsity: float, *, scope: str = "global") -> Pathway
     Source: P0, section 4; a percentile, as in other code, removes more than asked where many scores are equal.
     """
     expect_by_layer("scores", scores)
-    expect_number("sparsity", sparsity, 0)
-    if sparsity >= 1:
-        raise ValueError(f"sparsity={sparsity!r} was given, expected a share below 1: a pathway keeps something")
+    expect_share("sparsity", sparsity)
     if expect_one_of("scope", scope, SCOPES) == "layer":
         return {layer: _highest(values.flatten(1), sparsity).view_as(values) for layer, values in scores.items()}
     kept = _highest(flat(scores), sparsity).split([values[0].numel() for values in scores.values()], 1)
@@ -116,9 +114,8 @@ def edited_probabilities(model: nn.Module, images: Tensor, pathway: Pathway | No
     if expect_one_of("intervention", intervention, INTERVENTIONS) == "scale":
         expect_number("factor", factor)
     edits = {"keep": keep, "remove": remove, "scale": lambda rows: scale(rows, factor)}[intervention]
-    if pathway is not None and count_of(expect_pathway(pathway)) not in (1, len(images)):
-        raise ValueError(f"pathways of {count_of(pathway)} images were given with {len(images)} images, expected one "
-                         "for each, or one for all")
+    if pathway is not None:
+        expect_for(images, pathway)
     found = []
     with torch.no_grad():
         for _, index in chunks(images, 1, chunk_size):
@@ -173,3 +170,16 @@ def expect_pathway(given: object) -> Pathway:
             raise ValueError(f"a pathway's mask of layer {layer!r} is {mask.dtype}, expected truth values: "
                              "select(scores, sparsity) makes them, and so does mask > 0.5")
     return given
+
+
+def expect_for(images: Tensor, pathway: Pathway) -> None:
+    """Raise a ValueError unless there is a pathway for each image, or one for all."""
+    if count_of(expect_pathway(pathway)) not in (1, len(images)):
+        raise ValueError(f"pathways of {count_of(pathway)} images were given with {len(images)} images, expected one "
+                         "for each, or one for all")
+
+
+def expect_share(name: str, value: object) -> None:
+    """Raise a ValueError for what is no share from 0 to below 1."""
+    if expect_number(name, value, 0) >= 1:
+        raise ValueError(f"{name}={value!r} was given, expected a share below 1: something has to be kept")

@@ -25,7 +25,7 @@ from nblib.engine import (
 from nblib.hooks import capture, edit
 from nblib.methods.neural_pathways.gates import expect_schedule, gates
 from nblib.methods.neural_pathways.greedy import order_of_removal
-from nblib.methods.neural_pathways.pathways import Scores
+from nblib.methods.neural_pathways.pathways import Scores, expect_share
 from nblib.models.gencnp import Generator
 from nblib.targets import Target
 
@@ -199,8 +199,7 @@ def _greedy(batch: Batch, *, sparsity: float | None = None, round_share: float =
     if sparsity is None:
         raise ValueError("sparsity was not given to 'greedy', expected the share of units at which it stops, in [0, 1)")
     expect_number("round_share", round_share, 1e-6, 1)
-    if expect_number("sparsity", sparsity, 0) >= 1:
-        raise ValueError(f"sparsity={sparsity!r} was given, expected a share below 1")
+    expect_share("sparsity", sparsity)
 
     def work(index: Tensor) -> Scores:
         whole = activations(batch, index)
