@@ -1,6 +1,7 @@
 """What a chapter calls: its parameters checked, its numbers glued into the prose and put on record."""
 import math
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from types import ModuleType, SimpleNamespace
@@ -72,8 +73,11 @@ def glue(name: str, text: object) -> None:
 
 
 def say(text: str) -> None:
-    """Show a text as Markdown: how a hidden cell writes a sentence with numbers."""
-    display(Markdown(text))
+    """Show a text as Markdown: how a hidden cell writes a sentence with numbers.
+
+    A sentence that ends with the number 1 at the beginning of a line would begin a list there; that point is escaped.
+    """
+    display(Markdown(re.sub(r"(?<=[^\n]\n)1\. ", r"1\\. ", text)))
 
 
 def record(name: str, values: float | Mapping, *, what: str, unit: str, run: SimpleNamespace,

@@ -81,6 +81,14 @@ def test_numbers_and_tables_in_tables_go_on_record(shown):
                        ("iou/b/y", 0.5, "b on y", "other")]
 
 
+def test_tables_that_share_a_name_have_names_of_their_own_on_the_page(monkeypatch):
+    seen = []
+    monkeypatch.setattr(notebook, "display", lambda *made, metadata, **how: seen.append(metadata["scrapbook"]["name"]))
+    for kind in ("a", "b"):
+        notebook.record("height", {kind: 1.0}, what="height of {}", unit="", run=RUN)
+    assert len(set(seen)) == 2, "the page's renderer refuses two outputs of one name"
+
+
 def test_slips_in_recording_are_told(shown):
     with pytest.raises(ValueError, match="setting 'papers' was given.*nearest: 'paper'"):
         notebook.record("x", 1.0, what="", unit="", run=RUN, setting="papers")
@@ -119,3 +127,16 @@ def test_every_published_number_names_its_place():
     for chapter in chapters():
         for name, number in published(lesson_of(chapter)).items():
             assert number["kind"] in ("value", "effect") and number["where"] and number["reason"], name
+
+
+@pytest.mark.parametrize("text, shown", [
+    ("It has none in layer\n1. So it is empty.", "It has none in layer\n1\\. So it is empty."),
+    ("1. **One.** It is said\nso.\n2. **Two.**", None),
+    ("A list:\n\n1. One\n2. Two", None),
+    ("It keeps\n11. So more, and\n0.97 of them.", None),
+])
+def test_a_sentence_that_ends_in_one_begins_no_list(monkeypatch, text, shown):
+    seen = []
+    monkeypatch.setattr(notebook, "display", lambda made: seen.append(made.data))
+    notebook.say(text)
+    assert seen == [text if shown is None else shown]
