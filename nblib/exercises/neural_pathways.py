@@ -6,26 +6,6 @@ import torch
 from nblib.exercises.verdict import Verdict, judge, self_check
 
 
-def check_iou(answer: Callable) -> Verdict:
-    """Check `answer(first (U,), second (U,)) -> float`: what two pathways share, over what is on either."""
-    first = torch.tensor([True, True, True, False, False, False])
-    second = torch.tensor([False, True, True, True, False, False])
-    return judge(answer, [
-        ("two shared of four", (first, second), torch.tensor(0.5)),
-        ("one inside the other", (first, torch.tensor([True] + 5 * [False])), torch.tensor(1 / 3)),
-        ("nothing shared", (first, ~first), torch.tensor(0.0)),
-    ], "units on both pathways, over units on either", mistakes={
-        "divides by all units": lambda a, b: (a & b).float().mean(),
-        "divides by the first pathway's units": lambda a, b: (a & b).sum() / a.sum(),
-        "divides by the sum of both sizes, which counts shared units twice": lambda a, b: (a & b).sum() / (a.sum() + b.sum()),
-        "counts where both leave a unit out, too": lambda a, b: (a == b).float().mean(),
-    }, hints=[
-        "Which units are on both? Which are on at least one?",
-        "first & second is true where both are; first | second where at least one is.",
-        "(first & second).sum() / (first | second).sum().",
-    ])
-
-
 def check_forced(answer: Callable) -> Verdict:
     """Check `answer(said (N,), own (N,), given (N,)) -> float`: the share of others' images that get the pathway's class."""
     said, own, given = torch.tensor([1, 1, 2, 0, 0]), torch.tensor([1, 0, 2, 3, 3]), torch.tensor([1, 1, 1, 0, 1])

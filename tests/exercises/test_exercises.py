@@ -9,7 +9,7 @@ from nblib.exercises import judge
 from nblib.exercises.concepts import check_coefficient, check_gallery, check_jansen, check_off, check_purity
 from nblib.exercises.contribution_modes import check_correlation, check_echo
 from nblib.exercises.contributions import check_leaders, check_split, check_stretch
-from nblib.exercises.neural_pathways import check_blocked, check_forced, check_iou
+from nblib.exercises.neural_pathways import check_blocked, check_forced
 from nblib.exercises.neuron_paths import check_candidates, check_deviation, check_rivals
 from nblib.exercises.pruning import check_area, check_floor, check_mask, check_schedule
 from nblib.exercises.retina import check_border, check_field
@@ -173,7 +173,7 @@ def test_hints_come_one_by_one_on_request():
     (check_field, 3), (check_border, 3), (check_coefficient, 3), (check_jansen, 3),
     (check_purity, 3), (check_off, 3), (check_candidates, 4), (check_deviation, 4),
     (check_rivals, 4), (check_split, 4), (check_stretch, 4), (check_leaders, 4),
-    (check_iou, 4), (check_forced, 4), (check_blocked, 4),
+    (check_forced, 4), (check_blocked, 4),
 ])
 def test_every_mistake_that_a_check_knows_is_named_and_it_has_hints(check, least):
     named = [verdict.message for known, _, answer in WRONG
