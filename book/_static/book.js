@@ -46,9 +46,12 @@ document.addEventListener("DOMContentLoaded", () => {
     if (handle && shown && handle.getAttribute("aria-valuetext") !== shown) handle.setAttribute("aria-valuetext", shown);
   }
 
-  // What scrolls must be reachable by keyboard, and what does not scroll must be no stop on the way.
+  // What scrolls must be reachable by keyboard, and what does not scroll must be no stop on the way. What is folded away
+  // has no width yet, so it stays as it is.
+  const BOXES = "mjx-container[display=true], .nblib-table, .pst-scrollable-table-container, .highlight pre";
   function stops() {
-    for (const box of document.querySelectorAll("mjx-container[display=true], .nblib-table, .pst-scrollable-table-container, .highlight pre")) {
+    for (const box of document.querySelectorAll(BOXES)) {
+      if (!box.clientWidth) continue;
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       if (scrolls) box.setAttribute("tabindex", "0");
       else box.removeAttribute("tabindex");
@@ -64,7 +67,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const side = document.querySelector(".bd-sidebar-primary");
     side?.setAttribute("role", "complementary");
     name(side, "The book");
-    new ResizeObserver(stops).observe(document.body);
+    const grown = new ResizeObserver(stops);
+    grown.observe(document.body);
+    document.querySelectorAll(".nblib-table > table").forEach(table => grown.observe(table));  // fonts may come late
   });
 })();
 
