@@ -24,7 +24,7 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
         height: of the figure, in inches.
 
     Raises:
-        ValueError: no line, more lines than can be told apart, or arrays that do not fit each other.
+        ValueError: no line, more lines than can be told apart, arrays that do not fit each other, or that hold no numbers.
     """
     _expect_few("lines", lines)
     figure = new_figure(height)
@@ -35,10 +35,14 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
         if len(line) not in (2, 4) or any(values.shape != line[0].shape or values.ndim != 1 for values in line):
             shapes = ", ".join(str(values.shape) for values in line)
             raise ValueError(f"line {name!r} has arrays of shape {shapes}, expected x, mean and perhaps low and high")
+        if any(values.dtype.kind not in "biuf" for values in line):
+            raise ValueError(f"line {name!r} has values that are no numbers, such as {line[0][:1].tolist()}")
         axis.plot(line[0], line[1], color=colour, marker=marker)
         if len(line) == 4:
             axis.fill_between(line[0], line[2], line[3], color=colour, alpha=0.18, linewidth=0)
-        ends.append((float(line[0][-1]), float(line[1][-1]), name, colour))
+        known = np.flatnonzero(np.isfinite(line[1]))
+        if known.size:
+            ends.append((float(line[0][known[-1]]), float(line[1][known[-1]]), name, colour))
     for name, value in (references or {}).items():
         axis.axhline(value, color=GREY, linestyle="--", linewidth=1)
         ends.append((math.nan, value, name, GREY))
@@ -154,6 +158,8 @@ def _name_ends(axis, ends: list[tuple[float, float, str, str]], height: float) -
 
     A reference line has no x of its own: its end is the axis's.
     """
+    if not ends:
+        return
     ends = sorted(ends, key=lambda end: end[1:3])
     axis.get_ylim()  # makes matplotlib settle the limits, without which nothing can be placed
     middle = axis.get_xlim()[0]

@@ -51,3 +51,12 @@ def test_heatmap_writes_its_numbers():
 def test_plots_that_cannot_be_drawn_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_line_of_texts_is_refused_and_a_name_stands_at_the_last_number_there_is():
+    with pytest.raises(ValueError, match=r"no numbers, such as \['0'\]"):
+        figures.curves({"a": (["0", "50"], [0.1, 0.2])}, x="share", y="y")
+    figure = figures.curves({"a": ([0, 1, 2], [0.1, 0.5, np.nan]), "none": ([0, 1], [np.nan] * 2)}, x="x", y="y")
+    figure.draw_without_rendering()
+    words = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
+    assert set(words) == {"a"} and 0.8 < words["a"] <= 1
