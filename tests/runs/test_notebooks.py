@@ -113,7 +113,9 @@ def test_the_executed_chapter_is_whole_and_repeats_itself(chapter, book, tmp_pat
     assert compared and all(cell.outputs and cell.execution_count for cell in compared)
     shown = [output.get("text") or output.data["text/plain"] for cell in compared for output in cell.outputs]
     assert all(re.search(r"\d\.", text) for text in shown), "what is compared is a number, not a shape"
-    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", []))
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not any(output.output_type == "error" for output in outputs)
+    assert not (said := [output.text for output in outputs if output.get("name") == "stderr"]), f"a warning on the page: {said}"
     facts = notebook.metadata["nblib"]
     record_property("seconds", facts["seconds"])  # of the default run; how many depends on what else the machine does
     assert facts["peak_gigabytes"] <= MOST_GIGABYTES[chapter], "the default run has to fit into so many GB"
