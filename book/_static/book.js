@@ -69,7 +69,10 @@ document.addEventListener("DOMContentLoaded", () => {
     name(side, "The book");
     const grown = new ResizeObserver(stops);
     grown.observe(document.body);
-    document.querySelectorAll(".nblib-table > table").forEach(table => grown.observe(table));  // fonts may come late
+    for (const box of document.querySelectorAll(BOXES)) {  // fonts may come late, and widen what is inside alone
+      grown.observe(box);
+      if (box.firstElementChild) grown.observe(box.firstElementChild);
+    }
   });
 })();
 

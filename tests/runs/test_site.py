@@ -146,11 +146,17 @@ def test_every_page_opens_with_the_network_cut(opened):
     assert not troubles, troubles[:3]
 
 
+def set_width(tab, width):
+    """Make the window this wide, and wait until the page has been drawn so: its scripts act on what is drawn."""
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.bring_to_front()
+    tab.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(drawn, 100))))")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_wider_than_the_page(opened, width):
     tab, _ = opened
-    tab.set_viewport_size({"width": width, "height": 900})
-    tab.wait_for_timeout(200)
+    set_width(tab, width)
     try:
         beyond = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond <= 1, f"{beyond} pixels wider than the window"
@@ -159,7 +165,7 @@ def test_nothing_is_wider_than_the_page(opened, width):
         cut = tab.evaluate(CUT, "article table, article pre, article img, article mjx-container")
         assert not cut, f"cut off and not to be scrolled to: {cut}"
     finally:
-        tab.set_viewport_size({"width": 1280, "height": 900})
+        set_width(tab, 1280)
 
 
 ALIKE = "pre, .math, dt.sig, dl.field-list, tbody tr:nth-child(n + 4)"
@@ -185,12 +191,11 @@ def test_axe_finds_nothing(opened):
     """Every control is named, every list is one, everything that scrolls can be reached by keyboard."""
     tab, _ = opened
     assert not (said := violations(tab, {"rules": {"color-contrast": {"enabled": False}}})), said
-    tab.set_viewport_size({"width": 390, "height": 900})
-    tab.wait_for_timeout(200)
+    set_width(tab, 390)
     try:
         assert not (said := violations(tab, {"runOnly": ["scrollable-region-focusable", "button-name"]})), said
     finally:
-        tab.set_viewport_size({"width": 1280, "height": 900})
+        set_width(tab, 1280)
 
 
 def test_texts_stand_out_from_their_ground_in_both_modes(page, browser):
