@@ -25,7 +25,7 @@ def arguments() -> argparse.ArgumentParser:
     build.add_argument("--profile", default="default", help="a folder of book/profiles; the notebooks' defaults if left out")
     build.add_argument("--only", action="append", metavar="CHAPTER", help="execute this chapter only; may be repeated")
     build.add_argument("--solutions", choices=["shown", "folded", "hidden"], default="folded",
-                       help="how the pages treat solutions; hidden also writes student notebooks to _build/student")
+                       help="how the pages treat solutions; hidden also writes notebooks for students and for nbgrader")
     build.add_argument("--zip", action="store_true", help="also pack the rendered book for reading offline")
     build.add_argument("--jobs", type=int, default=2, help="chapters to execute at once (default 2)")
 

@@ -1,6 +1,7 @@
 """What a check says of an answer: what went in, what came out, what was expected, and hints for who asks."""
 import copy
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -92,7 +93,8 @@ def self_check(answer: object, points: Sequence[str], *, fewest: int = 12) -> Ve
 def _result(answer: Callable, arguments: tuple) -> Tensor | str:
     """Return what a function gives for copies of the arguments, as a tensor, or what is wrong with it in words."""
     try:
-        got = answer(*copy.deepcopy(arguments))
+        with warnings.catch_warnings(action="ignore"):  # nbgrader takes what a cell warns of for a failure
+            got = answer(*copy.deepcopy(arguments))
     except Exception as error:  # whatever a reader's code raises is told, not thrown
         return f"your function raised {type(error).__name__}: {error}"
     if got is None:

@@ -1,4 +1,4 @@
-"""From executed chapters to the rendered book, its offline copy and the student notebooks."""
+"""From executed chapters to the rendered book and its offline copy."""
 import copy
 import json
 import os
@@ -15,6 +15,7 @@ import yaml
 
 from nblib import store
 from nblib.runs import chapters, pages, parameters, vendor
+from nblib.runs.handouts import assignments
 from nblib.runs.parameters import BOOK, Refused, WorkFailed
 from nblib.store import say
 
@@ -46,7 +47,9 @@ def build(*, profile: str, only: Sequence[str] | None, solutions: str, packed: b
         kept = {name: path for name in left_out if chapters.whole(path := _kept(name))}
         render(executed | kept, site, solutions, held)
         if solutions == "hidden":
-            write_student_notebooks(BUILD / "student")
+            student, course = BUILD / "student", BUILD / "course"
+            assignments.write(student, course)
+            say(f"student notebooks: {student.relative_to(store.ROOT)}; for nbgrader: {course.relative_to(store.ROOT)}")
         if packed:
             say(f"offline copy: {pack(site, BUILD / f'pathways-{profile}.zip').relative_to(store.ROOT)}")
     return site / "index.html"
@@ -230,14 +233,6 @@ def split_figures(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cells.append(part)
     notebook.cells = cells
     return notebook
-
-
-def write_student_notebooks(folder: Path) -> None:
-    """Write the chapters without solutions and outputs, ready to hand out."""
-    for name in parameters.chapters():
-        notebook = treat_solutions(nbformat.read(parameters.source(name), 4), "hidden")
-        store.write(folder / f"{name}.ipynb", nbformat.writes(notebook))
-    say(f"student notebooks: {folder.relative_to(store.ROOT)}")
 
 
 def pack(site: Path, target: Path) -> Path:
