@@ -1,5 +1,6 @@
-"""The pages that are generated: all parameters, how long each chapter ran, and the scoreboard with its counts."""
+"""The pages that are generated: all parameters, run times, the scoreboard; the start page's cards, the exercises' points."""
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import nbformat
 import yaml
 
 from nblib import store
-from nblib.runs import ledger, parameters, scoreboard
+from nblib.runs import ledger, parameters, recorded, scoreboard
+from nblib.runs.handouts import assignments
 
 PARAMETERS = """# All parameters
 
@@ -20,6 +22,17 @@ What each chapter took, measured by the program that ran it: seconds from the ke
 included where they were not in the store yet, and the kernel's peak memory.
 
 """
+CARD = """:::{{grid-item-card}} {title}
+:img-top: {picture}
+:img-alt: {alt}
+:link: {lesson}
+:link-type: doc
+:link-alt: {title}
+
+{answer}
+:::
+"""
+OPENING = re.compile(r"^```\{figure\} (\S+)\n(?::name: .*\n)?:alt: (.*)$", re.M)  # picture, what is on it
 MARK = "<!-- made by `python -m nblib.runs.pages`; do not edit -->\n\n"
 
 
@@ -66,12 +79,42 @@ def run_times_page(executed: Mapping[str, Path]) -> str:
     return MARK + RUN_TIMES + "\n".join(rows) + "\n"
 
 
+def gallery() -> str:
+    """Return a card for each lesson as MyST: its opening picture, its title, and its answer with recorded numbers."""
+    cards = parameters.BOOK / "cards.yaml"
+    told = yaml.safe_load(cards.read_text()) if cards.exists() else {}
+    shown = "\n".join(_card(lesson, told[lesson]) for lesson in parameters.chapters() if lesson in told)
+    return f"{MARK}::::{{grid}} 1 1 2 2\n:gutter: 3\n:class-container: nblib-gallery\n\n{shown}::::\n"
+
+
+def _card(lesson: str, told: Mapping) -> str:
+    """Return the card of a lesson."""
+    prose = "\n\n".join(cell.source for cell in nbformat.read(parameters.source(lesson), 4).cells
+                        if cell.cell_type == "markdown")
+    picture, alt = OPENING.search(prose).groups()
+    title = re.search(r"^# (.+)$", prose, re.M)[1]
+    means = {name: recorded.mean(lesson, *number) for name, number in told["numbers"].items()}
+    answer = told["answer"].format(**means).replace("-0.", "−0.").replace("by -", "by −")
+    return CARD.format(title=title, picture=picture, alt=alt, lesson=lesson, answer=answer)
+
+
+def points_page() -> str:
+    """Return the exercises of all lessons with their points, as a table in MyST."""
+    lessons = [chapter for chapter in parameters.chapters() if parameters.lab_of(chapter) != chapter]
+    rows = [[f"{{doc}}`{lesson}`", *row] for lesson, *row in assignments.points(lessons)]
+    lines = [["lesson", "exercise", "kind", "marked by", "points"], ["---"] * 5, *rows]
+    return MARK + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
 def write(folder: Path, executed: Mapping[str, Path]) -> None:
     """Write the pages into a folder of pages."""
     store.write(folder / "parameters.md", parameters_page())
     store.write(folder / "run_times.md", run_times_page(executed))
     store.write(folder / "scoreboard.md", MARK + scoreboard.page())
-    store.write(folder / "verdict_counts.md", scoreboard.counts())  # a part of the start page
+    # parts of the start page, and of the page on teaching
+    store.write(folder / "verdict_counts.md", scoreboard.counts())
+    store.write(folder / "gallery.md", gallery())
+    store.write(folder / "points.md", points_page())
 
 
 if __name__ == "__main__":

@@ -1,14 +1,30 @@
-"""The scoreboard: generated from claims and ledger, current, and complete."""
+"""What is generated from claims, ledger and lessons: current, and complete."""
+import math
 import re
+
+import yaml
 
 from nblib.runs import claims, pages, recorded, scoreboard
 from nblib.runs.parameters import BOOK
+from tests.fixtures.notebooks import LESSONS
 
 
 def test_the_committed_pages_are_current():
     mend = "call `python -m nblib.runs.pages` and commit"
     assert (BOOK / "scoreboard.md").read_text() == pages.MARK + scoreboard.page(), mend
     assert (BOOK / "verdict_counts.md").read_text() == scoreboard.counts(), mend
+    assert (BOOK / "gallery.md").read_text() == pages.gallery(), mend
+    assert (BOOK / "points.md").read_text() == pages.points_page(), mend
+
+
+def test_each_lesson_has_a_card_whose_numbers_are_recorded():
+    cards = yaml.safe_load((BOOK / "cards.yaml").read_text())
+    assert set(cards) == set(LESSONS)
+    for lesson, card in cards.items():
+        assert card["numbers"] and not re.search(r"\d%|\d\.\d", card["answer"]), f"{lesson}: a number is typed"
+        for name, number in card["numbers"].items():
+            assert f"{{{name}:" in card["answer"] and math.isfinite(recorded.mean(lesson, *number)), (lesson, name)
+    assert pages.gallery().count(":link: ") == len(LESSONS)
 
 
 def test_each_claim_has_a_row_with_a_verdict_on_each_data_set():
