@@ -36,7 +36,8 @@ def arguments() -> argparse.ArgumentParser:
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set one parameter")
     run.add_argument("-f", metavar="FILE", help="a flat YAML file of parameters")
     run.add_argument("--profile", default="default", help="a folder of book/profiles; -f and -p lie over it")
-    run.add_argument("-o", metavar="OUT.ipynb", help="where the executed notebook goes (default _build/runs/CHAPTER.ipynb)")
+    run.add_argument("-o", metavar="OUT", help="where the executed notebook goes (default _build/runs/CHAPTER.ipynb); "
+                     "OUT.html makes one page of it that opens offline")
     run.add_argument("--record", action="store_true",
                      help="run the lab of CHAPTER and put its numbers on record below book/results")
     run.add_argument("--dirty", action="store_true",

@@ -14,9 +14,10 @@ import nbformat
 import yaml
 
 from nblib import store
-from nblib.runs import chapters, pages, parameters, vendor
+from nblib.runs import chapters, pages, parameters
 from nblib.runs.handouts import assignments
 from nblib.runs.parameters import BOOK, Refused, WorkFailed
+from nblib.runs.site import vendor
 from nblib.store import say
 
 BUILD = store.ROOT / "_build"

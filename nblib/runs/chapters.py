@@ -67,9 +67,16 @@ def _named(values: Mapping[str, object]) -> list[object]:
     return [*parts, *(models.made_of(model, parameters.network(values)) if ":" in model else [])]
 
 
-def kept(chapter: str, values: Mapping[str, object]) -> Path:
-    """Return where the executed page of this key lies, or will lie."""
-    return store.folder("executed", chapter) / f"{page_key(chapter, values)}.ipynb"
+def kept(chapter: str, values: Mapping[str, object], *, clean: bool = False) -> Path:
+    """Return where the executed page of this key lies, or will lie.
+
+    Args:
+        clean: what was executed where files had changed since the commit does not do, and is thrown away.
+    """
+    path = store.folder("executed", chapter) / f"{page_key(chapter, values)}.ipynb"
+    if clean and whole(path) and bookkeeping.is_dirty(nbformat.read(path, 4).metadata["nblib"]["commit"]):
+        path.unlink()
+    return path
 
 
 def whole(path: Path) -> bool:

@@ -55,8 +55,8 @@ def _run(given: argparse.Namespace) -> None:
     if given.seeds < 0 or (given.seeds and "seed" in values):
         raise Refused(f"--seeds {given.seeds} was given; expected 1 or more, and no parameter seed beside it")
     target = Path(given.o) if given.o else store.ROOT / "_build/runs" / f"{chapter}.ipynb"
-    if target.suffix != ".ipynb" or target.resolve().parent == parameters.BOOK.resolve():
-        raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb, outside book/")
+    if target.suffix not in (".ipynb", ".html") or target.resolve().parent == parameters.BOOK.resolve():
+        raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb or .html, outside book/")
     _expect_writable(target, "name another file with -o")
     if given.record:
         home = parameters.BOOK / "results" / parameters.lesson_of(chapter)
@@ -70,14 +70,31 @@ def _run(given: argparse.Namespace) -> None:
 
     for seed in range(given.seeds) if given.seeds else [values["seed"]]:
         out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
-        _finish(chapter, values | {"seed": seed}, out.resolve())
+        executed = _page(chapter, values | {"seed": seed}, out.resolve(), clean=given.record and not given.dirty)
         print(out)
         if given.record:
-            path = bookkeeping.record(parameters.lesson_of(chapter), given.profile, out, dirty=given.dirty)
+            path = bookkeeping.record(parameters.lesson_of(chapter), given.profile, executed, dirty=given.dirty)
             print(f"on record in {path.relative_to(store.ROOT)}")
 
 
-def _finish(chapter: str, values: Mapping[str, object], out: Path) -> None:
+def _page(chapter: str, values: Mapping[str, object], out: Path, *, clean: bool) -> Path:
+    """Execute a chapter into `out`, as a notebook or as a page that is one file; return the executed notebook.
+
+    Args:
+        clean: a notebook that is kept from a changed tree does not do.
+    """
+    if out.suffix == ".ipynb":
+        return _finish(chapter, values, out)
+    from nblib.runs import book, chapters
+    from nblib.runs.site import single
+
+    book.bring_scripts()
+    executed = _finish(chapter, values, chapters.kept(chapter, values, clean=clean))
+    single.write(executed, chapter, out)
+    return executed
+
+
+def _finish(chapter: str, values: Mapping[str, object], out: Path) -> Path:
     """Execute a chapter into `out`; an error of a cell becomes one sentence, its traceback is in the failed notebook."""
     import nbformat
 
@@ -87,7 +104,7 @@ def _finish(chapter: str, values: Mapping[str, object], out: Path) -> None:
     failed.unlink(missing_ok=True)  # of an earlier run
     ((_, result),) = chapters.apart([(chapter, values, out)])
     if not isinstance(result, chapters.ChapterFailed):
-        return
+        return out
     cells = nbformat.read(failed, 4).cells if failed.exists() else []
     errors = [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
     if not errors:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from nblib import store
-from nblib.runs import vendor
+from nblib.runs.site import vendor
 
 GIGABYTE = 1e9
 
@@ -51,7 +51,7 @@ def _scripts() -> tuple[bool, str]:
     names = [name for _, _, name, _ in vendor.missing()]
     if not names:
         return True, "the pages' scripts are here and intact"
-    return False, f"missing for the pages: {', '.join(names)}; with a network, call `.venv/bin/python -m nblib.runs.vendor`"
+    return False, f"missing for the pages: {', '.join(names)}; with a network, call `.venv/bin/python -m nblib.runs.site.vendor`"
 
 
 def _disk() -> tuple[bool, str]:

@@ -107,7 +107,7 @@ def steps() -> list[list[str | Path]]:
         [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", uv],
         [BIN / "uv", "pip", "sync", "--quiet", "--compile-bytecode", pins],  # or each kernel may compile torch anew
         [BIN / "uv", "pip", "install", "--quiet", "--no-deps", "-e", ROOT],
-        [PYTHON, "-m", "nblib.runs.vendor"],  # the scripts of the pages
+        [PYTHON, "-m", "nblib.runs.site.vendor"],  # the scripts of the pages
     ]
 
 

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from nblib import store
-from nblib.runs import book, chapters, environment, vendor
+from nblib.runs import book, chapters, environment
 from nblib.runs.parameters import WorkFailed
+from nblib.runs.site import vendor
 from tests.fixtures.project import Project, notebook
 
 COUNT = "open('ran.txt', 'a').write('x')"

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from nblib.runs import chapters, furniture, parameters, vendor
+from nblib.runs import chapters, parameters
+from nblib.runs.site import furniture, vendor
 from nblib.store import ROOT
 
 PAGES = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text())
