@@ -12,6 +12,7 @@ from nblib.figures.style import BLACK, GREY, NARROW, POSITIVE, SIGNED
 
 LETTERS = 9.5  # points
 LINE, GAP = 0.22, 0.05  # inches: a line of text above pictures, and what lies between two of them
+APART = 0.12  # inches, above the label of every row but the first: a label belongs to the row below it
 NUMBER = 0.4  # inches: the side of a cell of a table of numbers
 BORDERS = ((2.2, BLACK), (0.9, "white"))  # of masks: seen on any picture
 
@@ -68,15 +69,18 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
     for what, texts, count in (("columns", columns, across), *down, *(("titles", row, across) for row in titles or ())):
         expect_count(what, texts, count)
     side = (width - GAP * (across - 1)) / across
-    above = [LINE * (labels is not None) + LINE * any(head) for head in titles or [()] * len(rows)]
-    height = LINE * (columns is not None) + sum(above) + len(rows) * side + (len(rows) - 1) * GAP
+    named = [bool(label) for label in labels or [""] * len(rows)]
+    above = [LINE * name + LINE * any(head) for name, head in zip(named, titles or [()] * len(rows))]
+    apart = [APART * (name and number > 0) for number, name in enumerate(named)]
+    height = LINE * (columns is not None) + sum(above) + sum(apart) + len(rows) * side + (len(rows) - 1) * GAP
     figure = Figure(figsize=(width, height))
     text = {"fontsize": LETTERS, "va": "top"}
     for place, name in enumerate(columns or ()):
         figure.text((place * (side + GAP) + side / 2) / width, 1 - 0.02 / height, name, ha="center", **text)
     top = height - LINE * (columns is not None)
     for number, row in enumerate(rows):
-        if labels is not None:
+        top -= apart[number]
+        if named[number]:
             figure.text(0.01 / width, top / height, labels[number], ha="left", weight="bold", **text)
         top -= above[number] + side
         shared = [as_array(row[place]).ravel() for place in together if row[place] is not None]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
 from nblib.figures.inputs import as_array, as_pictures, expect_count
-from nblib.figures.mosaic import GAP, LETTERS, LINE, sheet
+from nblib.figures.mosaic import APART, GAP, LETTERS, LINE, sheet
 from nblib.figures.style import BLACK, BLUE, GREY, NARROW, ORANGE
 
 GRID = 1.15  # inches: the height of a layer's grid
@@ -34,7 +34,8 @@ def neuron_grids(pictures: Sequence, values: Sequence, chosen: Sequence, *, labe
     for what, given in (("values", values), ("chosen", chosen), ("labels", labels)):
         expect_count(what, given, len(pictures))
     above = LINE if labels is not None else 0.0
-    height = LINE + len(pictures) * (GRID + above + GAP)
+    apart = APART * (labels is not None)  # above the label of every row but the first
+    height = LINE + len(pictures) * (GRID + above + GAP) + (len(pictures) - 1) * apart
     figure, axis = sheet(height)
     top = height
     for row, (picture, table, marks) in enumerate(zip(pictures, map(as_array, values), chosen)):
@@ -55,7 +56,7 @@ def neuron_grids(pictures: Sequence, values: Sequence, chosen: Sequence, *, labe
                 axis.text(left + layer * step + (step - GAP) / 2, top - 0.03, f"{layer + 1}", ha="center", va="top",
                           fontsize=LETTERS - 0.5, color=GREY)
             axis.text(0.47, top - 0.03, "layer", ha="center", va="top", fontsize=LETTERS - 0.5, color=GREY)
-        top -= GAP
+        top -= GAP + apart
     axis.set(xlim=(0, NARROW), ylim=(0, height))
     return figure
 

@@ -7,7 +7,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from nblib.figures.inputs import as_array, expect_count
-from nblib.figures.style import BLACK, GREY, GREY_LEVELS, MARKERS, NARROW, PALETTE, POSITIVE, SIGNED, new_figure
+from nblib.figures.style import BLACK, GREY, GREY_LEVELS, MARKERS, NARROW, PALETTE, POSITIVE, SIGNED, WIDTH, new_figure
 
 
 def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, log_y: bool = False,
@@ -59,7 +59,7 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
 def bars(values: Mapping[str, object], *, x: str, intervals: Mapping[str, object] | None = None,
          series: Sequence[str] | None = None, references: Mapping[str, float] | None = None,
          limits: tuple[float, float] | None = None) -> Figure:
-    """Draw horizontal bars, with intervals and with lines for what is trivial.
+    """Draw horizontal bars, with intervals and with lines for what is trivial; one too short to see says "≈ 0".
 
     Args:
         values: name -> a number, or one number for each of `series`.
@@ -91,6 +91,7 @@ def bars(values: Mapping[str, object], *, x: str, intervals: Mapping[str, object
                 axis.plot([low, high], [place, place], color=BLACK, linewidth=1.2, marker="|", markersize=4)
     axis.set_yticks(range(len(rows)), list(values))
     axis.set(xlabel=x, ylim=(len(rows) - 0.5, -0.5), **({"xlim": limits} if limits else {}))
+    _name_zeros(axis, rows, thick, intervals, list(values))
     for name, value in (references or {}).items():
         axis.axvline(value, color=GREY, linestyle="--", linewidth=1)
         axis.annotate(name, (value, 1.0), xycoords=axis.get_xaxis_transform(), xytext=(0, 2), rotation=30,
@@ -126,7 +127,8 @@ def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, 
     signed = bool((matrix < 0).any())
     known = np.abs(matrix[np.isfinite(matrix)])
     top = float(known.max(initial=0.0)) or 1.0
-    figure = new_figure(1.0 + 0.3 * len(matrix))
+    short = max(map(len, row_labels)) <= 12 and sum(map(len, column_labels)) <= 45 and matrix.shape[1] <= 6
+    figure = new_figure(1.0 + 0.3 * len(matrix), width=NARROW if short else WIDTH)
     axis = figure.subplots()
     norm = Normalize(-top if signed else 0.0, top)
     shown = axis.imshow(matrix, cmap=SIGNED if signed else POSITIVE, norm=norm, aspect="auto")
@@ -151,6 +153,18 @@ def _expect_few(what: str, things) -> None:
     if not 1 <= len(things) <= len(PALETTE):
         most = len(PALETTE)
         raise ValueError(f"{len(things)} {what} were given, expected 1 to {most}: more cannot be told apart by colour")
+
+
+def _name_zeros(axis, rows, thick: float, intervals, names: Sequence[str]) -> None:
+    """Write "≈ 0" beside each bar that is too short to be seen, on the side with more room."""
+    low, high = axis.get_xlim()
+    side = 1 if high >= -low else -1
+    for row, number in np.argwhere(np.abs(rows) < 0.005 * (high - low)):
+        ends = np.asarray(as_array((intervals or {}).get(names[row], ())), float).reshape(-1, 2)
+        end = max([0.0, *side * ends[number]] if len(ends) else [0.0])
+        place = row + (number - (rows.shape[1] - 1) / 2) * thick
+        axis.annotate("≈ 0", (side * end, place), xytext=(3 * side, 0), textcoords="offset points", fontsize=7,
+                      ha="left" if side > 0 else "right", va="center", color=GREY)
 
 
 def _name_ends(axis, ends: list[tuple[float, float, str, str]], height: float) -> None:

@@ -1,6 +1,7 @@
 """Tables of numbers that can be read by eye, by a screen reader, and as plain text."""
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,10 +29,13 @@ class Table:
         return text.rjust(width) if numeric else text.ljust(width)
 
     def _repr_html_(self) -> str:
+        # a bracket stays in one piece
+        whole = [[re.sub(r"\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\u00a0"), text) for text in row]
+                 for row in self.rows]
         classes = [' class="number"' if numeric else "" for numeric in self.numeric]
         head = "".join(f'<th scope="col"{kind}>{html.escape(n)}</th>' for n, kind in zip(self.columns, classes))
         body = []
-        for first, *others in self.rows:
+        for first, *others in whole:
             cells = "".join(f"<td{kind}>{html.escape(text)}</td>" for text, kind in zip(others, classes[1:]))
             body.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
         caption = f"<caption>{html.escape(self.caption)}</caption>" if self.caption else ""

@@ -15,6 +15,9 @@ LETTERS = 62  # of a claim in one line
 LINE, HEADING, RULE, GAP = 0.165, 0.30, 0.34, 0.10  # inches: a line of text, a heading, an interval, the space below it
 LEFT, MIDDLE, RIGHT, WORDS = 0.02, 0.29, 0.56, 0.61  # shares of the width: where intervals end, and verdicts begin
 
+LEGEND = ("A point right of the line is on the claim's side. The number is the",
+          "change itself: that of a fall is below zero.")
+
 # verdict -> marker, its colour, and what fills it: never told by colour alone
 SIGNS = {
     "supported": ("o", BLUE, BLUE),
@@ -64,7 +67,7 @@ def verdict_chart(groups: Mapping[str, Sequence[Judged]]) -> Figure:
             raise ValueError(f"{row.claim!r} is {row.verdict} and has no interval, expected one")
     blocks = [(heading, [(row, *_lines(row)) for row in rows]) for heading, rows in groups.items() if rows]
     headings = HEADING * sum(bool(heading) for heading, _ in blocks)
-    height = 2 * HEADING + headings + sum(_height(*block) for _, rows in blocks for block in rows)
+    height = 2 * HEADING + len(LEGEND) * LINE + headings + sum(_height(*block) for _, rows in blocks for block in rows)
     figure = new_figure(height, width=WIDTH)
     figure.set_layout_engine("none")
     axis = figure.add_axes((0, 0, 1, 1))
@@ -73,6 +76,9 @@ def verdict_chart(groups: Mapping[str, Sequence[Judged]]) -> Figure:
     place = HEADING
     axis.text(MIDDLE - 0.015, place, "← against the claim", ha="right", fontsize=8, color="#404040")
     axis.text(MIDDLE + 0.015, place, "for the claim →", ha="left", fontsize=8, color="#404040")
+    for number, line in enumerate(LEGEND):
+        axis.text(LEFT, place + (number + 1) * LINE, line, fontsize=8, color="#404040")
+    place += len(LEGEND) * LINE
     for heading, rows in blocks:
         if heading:
             place += HEADING

@@ -251,18 +251,19 @@ def _beside(name: str, number: str, paper: Mapping, profile: str) -> str:
 
 
 def caption(name: str, profile: str = "recorded") -> str:
-    """Return where the recorded numbers of a profile come from: data set and copy, model, seeds, device, commit."""
+    """Return where the recorded numbers of a profile come from: data set and copy, model, seeds, device, known commits."""
     runs = ledger.facts(name, profile)
     if not runs:
         return f"nothing is recorded with the profile {profile}"
     told = {fact: "; ".join(dict.fromkeys(str(run[fact]) for run in runs)) for fact in ("dataset", "model", "device")}
-    copies = [copy for copy in dict.fromkeys(run["copy"] for run in runs) if copy not in ("", "unknown")]
-    commits = dict.fromkeys("not on record" if run["commit"].startswith("unknown") else run["commit"] for run in runs)
+    copies = dict.fromkeys(run["copy"].replace("'", "") for run in runs)  # some runs were given theirs in quotes
+    commits = "; ".join(dict.fromkeys(run["commit"] for run in runs if not run["commit"].startswith("unknown")))
     known = claims.data_sets(name) if name in claims.lessons() else {}
     data_set = known.get(profile, told["dataset"]) + (" (generated)" if told["dataset"] == "shapes" else "")
     seeds = len({run["seed"] for run in runs})
-    parts = [data_set, *copies, told["model"], f"{seeds} seed{'s' if seeds > 1 else ''}", told["device"]]
-    return f"{', '.join(parts)}, commit {'; '.join(commits)}"
+    parts = [data_set, *(copy for copy in copies if copy not in ("", "unknown")), told["model"],
+             f"{seeds} seed{'s' if seeds > 1 else ''}", told["device"], *([f"commit {commits}"] if commits else [])]
+    return ", ".join(parts)
 
 
 def captions(name: str, profiles: Iterable[str]) -> str:

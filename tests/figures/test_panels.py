@@ -53,6 +53,15 @@ def test_bands_of_maps_carry_their_names_from_top_to_bottom():
     assert [text.get_position()[1] for text in first.texts] == [0.75, 0.25]
 
 
+def test_a_label_stands_nearer_to_its_own_row_than_to_the_row_above():
+    figure = panels([[PICTURE], [PICTURE], [PICTURE]], labels=["first", "", "third"])
+    boxes, inches = [axis.get_position() for axis in drawn(figure)], figure.get_size_inches()[1]
+    gaps = [(upper.y0 - lower.y1) * inches for upper, lower in zip(boxes, boxes[1:])]
+    assert gaps[0] < 0.1, "no room where there is no label"
+    label = figure.texts[-1].get_position()[1]
+    assert label < boxes[1].y0 - 0.12 / inches and gaps[1] > 0.3
+
+
 def test_letters_are_read_on_a_phone():
     figure = panels([[PICTURE, PICTURE]], titles=[["image", "map"]], labels=["row"])
     scale = 340 / (figure.get_size_inches()[0] * 72)  # CSS pixels of a narrow page for each point of the figure

@@ -33,6 +33,15 @@ def test_bars_of_several_series():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["object", "part"]
 
 
+def test_a_bar_too_short_to_see_is_told_from_none():
+    axis = figures.bars({"a": (-0.4, 0.0), "b": (0.0005, -0.3)}, series=("one", "two"), x="change",
+                        intervals={"b": ((-0.02, 0.03), (-0.4, -0.2))}).axes[0]
+    said = {text.xy for text in axis.texts if text.get_text() == "≈ 0"}
+    assert sorted(round(place, 3) for _, place in said) == [0.2, 0.8]
+    assert sorted(end for end, _ in said) == [-0.02, 0], "left of the interval, where there is room"
+    assert not figures.bars({"a": 0.2, "b": float("nan")}, x="share").axes[0].texts
+
+
 def test_heatmap_writes_its_numbers():
     figure = figures.heatmap([[1.0, float("nan")], [-0.5, 0.0]], ["a", "b"], ["c", "d"], quantity="rank correlation")
     assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "–", "−0.50", "0.00"]

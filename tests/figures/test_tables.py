@@ -36,6 +36,11 @@ def test_table_is_semantic_html():
     assert "a &lt;b&gt;" in shown and "What it &lt; shows" in shown and "<b>" not in shown
 
 
+def test_a_bracket_stays_in_one_piece():
+    shown = figures.table([["a b", "8% [7%, 8%]"]], ["method", "share"])
+    assert "8% [7%,\u00a08%]" in shown._repr_html_() and "a b" in shown._repr_html_() and "8% [7%, 8%]" in repr(shown)
+
+
 def test_table_reads_as_text():
     columns = ["method", "inside (share)", "gap", "n"]
     text = repr(figures.table(ROWS, columns, precision={"inside (share)": 3, "gap": 1}))

@@ -176,3 +176,12 @@ def test_values_of_another_setting_have_no_verdict():
     assert found["Gini index"][2].endswith(" reproduced") and found["Gini index"][3] == "not run"
     assert found["other accuracy"][2].endswith(" not reproduced")
     assert [row[0] for row in recorded.comparison("lesson", ["recorded"], kind="effect").rows] == ["change"]
+
+
+def test_a_caption_tells_the_copies_and_commits_that_are_known(monkeypatch):
+    runs = [{"seed": seed, "dataset": "cifar10", "copy": copy, "model": "net", "device": "CPU", "commit": commit}
+            for seed, (copy, commit) in enumerate([("'small'", "unknown"), ("small", "abc1234"), ("unknown", "unknown")])]
+    monkeypatch.setattr(ledger, "facts", lambda name, profile: runs)
+    assert recorded.caption("nowhere") == "cifar10, small, net, 3 seeds, CPU, commit abc1234"
+    monkeypatch.setattr(ledger, "facts", lambda name, profile: runs[:1])
+    assert recorded.caption("nowhere") == "cifar10, small, net, 1 seed, CPU"
