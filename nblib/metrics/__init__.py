@@ -5,7 +5,7 @@ A map of the room; it asks nothing of where a map came from:
 - `maps`: what is done to raw maps first, each step a function with a name.
 - `localization`: does a map lie on the object? With it `trivial_maps`, which every such number has to beat.
 - `sparsity` and `stability`: how unevenly a map is spread, also by `hoyer` of `nblib.engine`; whether it stays the
-  same between seeds and networks.
+  same between seeds and networks, and agrees with another (`top_overlap`).
 - `faithfulness`: what becomes of the network's answer when pixels go in the order of a map (`road`), which
   `imputation` fills in from their neighbours.
 - `randomization`: copies of a network that forget, layer by layer, what it has learnt, and norms settled for them.
@@ -41,11 +41,17 @@ from nblib.metrics.localization import (
 from nblib.metrics.maps import absolute, normalize_max, normalize_min_max, positive, to_patches
 from nblib.metrics.randomization import randomize_layers, randomized_stages, settle_norms
 from nblib.metrics.sparsity import gini
-from nblib.metrics.stability import importance_sparsity, rank_correlation, reproducibility
+from nblib.metrics.stability import (
+    chance_overlap,
+    importance_sparsity,
+    rank_correlation,
+    reproducibility,
+    top_overlap,
+)
 
 __all__ = [
-    "absolute", "aopc", "auroc", "average_precision", "energy_gain", "energy_inside", "gini", "hoyer",
+    "absolute", "aopc", "auroc", "average_precision", "chance_overlap", "energy_gain", "energy_inside", "gini", "hoyer",
     "importance_sparsity", "impute", "kept_pixels", "normalize_max", "normalize_min_max", "patch_iou",
     "pointing_game", "positive", "randomize_layers", "randomized_stages", "rank_correlation", "removal_ranks",
-    "reproducibility", "road", "segmentation_difference", "settle_norms", "to_patches", "trivial_maps",
+    "reproducibility", "road", "segmentation_difference", "settle_norms", "to_patches", "top_overlap", "trivial_maps",
 ]

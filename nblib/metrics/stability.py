@@ -1,10 +1,11 @@
-"""Does an explanation stay the same between seeds and between networks, and how much does it call important?"""
+"""Does an explanation stay the same between seeds and networks, agree with another, and how much is important to it?"""
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from nblib.checks import expect_rows, expect_tensor
+from nblib.checks import expect_int, expect_number, expect_rows, expect_tensor
 from nblib.engine import as_given
 from nblib.metrics.ranks import ranks
 
@@ -35,6 +36,50 @@ def rank_correlation(a: Tensor, b: Tensor, *, signed: bool = False) -> Tensor:
     norms = first.norm(dim=1) * second.norm(dim=1)  # 0 for a constant map, and 0 / 0 is NaN
     correlation = ((first * second).sum(1) / norms).clamp(-1, 1)
     return as_given(torch.where(finite, correlation, torch.nan), a)
+
+
+def top_overlap(a: Tensor, b: Tensor, *, share: float = 0.25) -> Tensor:
+    r"""How much two maps of the same image agree on its most important cells, :math:`|T_a\cap T_b|/|T_a\cup T_b|`.
+
+    Args:
+        a, b: (N, ...), one map a row.
+        share: of the cells, in (0, 1]: T are the round(share · n) largest, of equal ones the first.
+
+    Returns:
+        (N,) in [0, 1]; NaN where a map is constant or not finite. `chance_overlap` is what two random maps get.
+
+    Raises:
+        ValueError: also a share that leaves no cell.
+    """
+    expect_tensor("maps", a), expect_tensor("maps", b)
+    if a.shape != b.shape or a.ndim < 2 or not a.numel():
+        raise ValueError(f"maps of {tuple(a.shape)} and {tuple(b.shape)} were given, expected the same (N, ...)")
+    tops, known = [], torch.ones(len(a), dtype=torch.bool, device=a.device)
+    for maps in (a, b):
+        flat = maps.detach().flatten(1)
+        known &= flat.isfinite().all(1) & (flat != flat[:, :1]).any(1)
+        best = flat.argsort(dim=1, descending=True, stable=True)[:, : _count(flat.shape[1], share)]
+        tops.append(torch.zeros_like(flat, dtype=torch.bool).scatter(1, best, True))
+    both, either = (tops[0] & tops[1]).sum(1), (tops[0] | tops[1]).sum(1)
+    return as_given(torch.where(known, both.double() / either, torch.nan), a)
+
+
+def chance_overlap(cells: int, *, share: float = 0.25) -> float:
+    r"""Return the `top_overlap` that two maps of so many cells, drawn at random, have on average.
+
+    .. math:: \sum_i\frac{\binom ki\binom{n-k}{k-i}}{\binom nk}\,\frac i{2k-i}
+    """
+    top = _count(expect_int("cells", cells, 1), share)
+    ways = [math.comb(top, i) * math.comb(cells - top, top - i) * i / (2 * top - i) for i in range(top + 1)]
+    return sum(ways) / math.comb(cells, top)
+
+
+def _count(cells: int, share: float) -> int:
+    """Return how many of the cells are the most important ones."""
+    count = round(expect_number("share", share, 0, 1) * cells)
+    if not count:
+        raise ValueError(f"share={share!r} was given, which leaves none of {cells} cells, expected a larger one")
+    return count
 
 
 def importance_sparsity(maps: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from nblib.runs import ledger, parameters
 VERDICTS = ("supported", "contradicted", "undecided", "not tested")
 SIDES = ("above", "below")
 LIMITS = {"share": (0.0, 1.0), "difference": (-1.0, 1.0), "%": (-100.0, 100.0), "": (-math.inf, math.inf)}
+OURS = "book"  # in the place of a paper: a claim that none of them makes
 LEAST = 3  # seeds, without which no claim counts as tested
 
 
@@ -26,8 +27,9 @@ class Claim:
     """A sentence of a paper that a number can test, or that says what a test would need.
 
     The claim is that the number lies `above` or `below` its threshold. With `minus` the number is the difference of two
-    recorded ones, seed by seed. A `control` is ours: the paper's claim, asked in a stricter way. Units: a "share" lies
-    in [0, 1], a "difference" is one of shares or probabilities, "%" are points, and "" is any other number.
+    recorded ones, seed by seed. A `control` is ours: the paper's claim, asked in a stricter way; of the paper
+    `OURS` is a claim that no paper makes. Units: a "share" lies in [0, 1], a "difference" is one of shares or
+    probabilities, "%" are points, and "" is any other number.
     """
 
     id: str

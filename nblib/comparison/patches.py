@@ -1,7 +1,4 @@
-r"""Several methods on one network, side by side: maps of all kinds as the importance of patches, by one conversion.
-
-The only module that knows more than one room of methods.
-"""
+r"""P4's ten methods on one network: maps of all kinds as the importance of patches, by one conversion."""
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
