@@ -37,8 +37,13 @@ def gates_one_by_one(name: str, count: int, classes: int = 9) -> Callable[[], Pa
     return make
 
 
-def whole_passes(name: str, count: int) -> Callable[[], Pair]:
-    """Return a maker of a pair: integrated gradients of each layer by the rest of the network, or by all of it."""
+def whole_passes(name: str, count: int, *, backward: bool) -> Callable[[], Pair]:
+    """Return a maker of a pair: integrated gradients of each layer by the rest of the network, or by all of it.
+
+    With `backward` their passes are whole in both directions, as in P0's baselines, whose code calls `backward()` and so
+    fills all weights' gradients too; but in batches, where that code takes one image at a time. Without, theirs stops
+    at the layer, which is the least that a pass through the whole network can do.
+    """
 
     def make() -> Pair:
         model, images = settled(name, 32), load("shapes", split="test", size=32, limit=count).images
@@ -46,18 +51,20 @@ def whole_passes(name: str, count: int) -> Callable[[], Pair]:
         with torch.no_grad(), capture(model, layers) as whole:
             labels = model(images).argmax(1)
 
+        def slope(layer: str, point: float) -> Tensor:
+            with edit(model, {layer: lambda t: point * t}), capture(model, [layer]) as seen:
+                logits = model(images.clone())
+            value = logits.gather(1, labels[:, None]).sum()
+            if not backward:
+                return torch.autograd.grad(value, seen[layer])[0]
+            seen[layer].retain_grad()
+            model.zero_grad()
+            value.backward()
+            return seen[layer].grad
+
         def theirs() -> Tensor:
-            found = {}
-            for layer in layers:
-                total = torch.zeros_like(whole[layer])
-                for step in range(STEPS):
-                    point = (step + 0.5) / STEPS
-                    with edit(model, {layer: lambda t: point * t}), capture(model, [layer]) as seen:
-                        logits = model(images.clone().requires_grad_())
-                    value = logits.gather(1, labels[:, None]).sum()
-                    total += torch.autograd.grad(value, seen[layer])[0] / STEPS
-                found[layer] = whole[layer] * total
-            return side_by_side(found)
+            return side_by_side({layer: whole[layer] * sum(slope(layer, (step + 0.5) / STEPS) for step in range(STEPS))
+                                 / STEPS for layer in layers})
 
         return {"ours": lambda: side_by_side(unit_scores(model, images, layers, method="integrated_gradients")),
                 "theirs": theirs}
@@ -86,7 +93,9 @@ def double_loop(count: int, units: int) -> Callable[[], Pair]:
 PAIRS: dict[str, Callable[[], Pair]] = {
     "DGR, thin VGG-11, 64 images": gates_one_by_one("small_vgg", 64),
     "DGR, AlexNet-CIFAR, 64 images": gates_one_by_one("alexnet_cifar", 64),
-    "NeuronIntGrad, thin VGG-11, whole passes": whole_passes("small_vgg", 64),
-    "NeuronIntGrad, AlexNet-CIFAR, whole passes": whole_passes("alexnet_cifar", 64),
+    "NeuronIntGrad, thin VGG-11, whole passes": whole_passes("small_vgg", 64, backward=True),
+    "NeuronIntGrad, AlexNet-CIFAR, whole passes": whole_passes("alexnet_cifar", 64, backward=True),
+    "the same, thin VGG-11, back to the layer": whole_passes("small_vgg", 64, backward=False),
+    "the same, AlexNet-CIFAR, to the layer": whole_passes("alexnet_cifar", 64, backward=False),
     "acIOU, 1,000 pathways of 10,752 units": double_loop(1000, 10752),
 }

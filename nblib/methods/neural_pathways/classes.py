@@ -10,6 +10,7 @@ from nblib.methods.neural_pathways.pathways import Pathway, Scores, count_of, ex
 from nblib.targets import expect_labels
 
 AT_ONCE = 2**25  # values of a layer that are held in single precision for one product
+ROWS = 192  # of a product: small beside the number of images, large enough for a product to be fast
 
 
 class ClassIoU(NamedTuple):
@@ -170,8 +171,11 @@ def _common(mask: Tensor) -> Tensor:
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=mask.device)
     for part in rows.split(max(1, AT_ONCE // len(rows)), 1):
         part = part.float()
-        total += part @ part.T  # below 2**24 units a product, so exact
-    return total.cpu()
+        for first in range(0, len(rows), ROWS):  # of two images one order is enough
+            last = first + ROWS
+            total[first:last, :last] += part[first:last] @ part[:last].T  # below 2**24 units a product, so exact
+    total.tril_()
+    return total.add_(total.tril(-1).T).cpu()
 
 
 def _iou(common: Tensor) -> Tensor:

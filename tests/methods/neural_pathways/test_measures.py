@@ -71,6 +71,13 @@ def test_likeness_is_the_double_loop(density):
     assert pairwise_iou(pathway)[1, 4] == pytest.approx(slow.iou(rows[1], rows[4]))
 
 
+def test_many_images_are_compared_as_few():
+    rows = torch.rand(400, 60, generator=torch.Generator().manual_seed(0)) < torch.linspace(0, 0.6, 400)[:, None]
+    inside, around = ((rows[:, None] & rows[None]).sum(2), (rows[:, None] | rows[None]).sum(2))
+    expected = torch.where(around > 0, inside.double() / around.clamp(min=1), 1.0)
+    assert torch.equal(pairwise_iou({"a": rows[:, :20], "b": rows[:, 20:]}), expected)
+
+
 def test_equal_pathways_are_alike_disjoint_ones_are_not_and_random_ones_by_chance():
     labels = torch.arange(6) % 2
     same = {"a": torch.tensor([[True, False, True, False]] * 6)}
