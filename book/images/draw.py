@@ -302,7 +302,42 @@ def retina_circuit() -> Figure:
     return circuit()
 
 
-PICTURES = {"neural_pathways.png": neural_pathways, "neural_pathways_toy.png": neural_pathways_toy,
+def importance() -> Figure:
+    """Return the picture that the lesson on importance opens with: an honest map, a cheat's, and one map for all."""
+    from nblib.data import load
+    from nblib.figures import panels
+    from nblib.methods import importance as room
+    from nblib.metrics import segmentation_difference
+    from nblib.training import predict
+
+    run = SimpleNamespace(**parameters.check("importance", {}))
+    common, tag = {"size": run.image_size, "seed": run.seed}, {"shortcut": 0.9}
+    how = {"patch": run.patch, "lr": run.ia_learning_rate, "seed": run.seed, "device": "cpu"}
+    trained = [room.train_importance(load("shapes", split="fit", limit=run.train_images, **common, **options),
+                                     epochs=epochs, **how)
+               for options, epochs in (({}, run.ia_epochs), (tag, 4))]  # as in the recorded runs
+    test = load("shapes", split="held_out", limit=run.test_images, **common, **tag)
+    found = [room.importance_map(network, test.images) for network in trained]
+    found.append(found[0].mean(0).expand_as(found[0]))
+    d = [segmentation_difference(maps, test.masks) for maps in found]
+    right = (predict(trained[0], test.images).argmax(1) == test.labels) & (predict(trained[1], test.images).argmax(1) == test.labels)
+    shown = right.nonzero().flatten()[:3].tolist()
+    large = [maps.repeat_interleave(run.patch, 1).repeat_interleave(run.patch, 2) for maps in found]
+    return panels([[test.images[row], *(maps[row] for maps in large)] for row in shown],
+                  columns=["image", "honest", "cheats", "one for all"], together=(1, 2, 3),
+                  outlines=[test.masks[row] for row in shown],
+                  titles=[["", *(f"d = {values[row]:.2f}" for values in d)] for row in shown])
+
+
+def importance_toy() -> Figure:
+    """Return the drawing of four patches that vote, and of d for four maps."""
+    from nblib.figures import patches_toy
+
+    return patches_toy()
+
+
+PICTURES = {"importance.png": importance, "importance_toy.png": importance_toy,
+            "neural_pathways.png": neural_pathways, "neural_pathways_toy.png": neural_pathways_toy,
             "concepts.png": concepts, "concepts_crops.png": concepts_crops, "pruning.png": pruning,
             "pruning_ticket.png": pruning_ticket, "pruning_filling.png": pruning_filling,
             "saliency.png": saliency, "saliency_toy.png": saliency_toy, "contributions.png": contributions,

@@ -27,6 +27,7 @@ from nblib.runs import parameters
 from tests.answers import concepts as answers_concepts
 from tests.answers import contribution_modes as answers_modes
 from tests.answers import contributions as answers_contributions
+from tests.answers import importance as answers_importance
 from tests.answers import neural_pathways as answers_neural_pathways
 from tests.answers import neuron_paths as answers_neuron_paths
 from tests.answers import pruning as answers_pruning
@@ -34,10 +35,11 @@ from tests.answers import retina as answers_retina
 from tests.answers import saliency as answers_saliency
 
 RIGHT = (answers_saliency.RIGHT + answers_concepts.RIGHT + answers_neuron_paths.RIGHT + answers_contributions.RIGHT
-         + answers_modes.RIGHT + answers_retina.RIGHT + answers_neural_pathways.RIGHT)
+         + answers_modes.RIGHT + answers_retina.RIGHT + answers_neural_pathways.RIGHT
+         + answers_importance.RIGHT)
 WRONG = (answers_saliency.WRONG + answers_pruning.WRONG + answers_concepts.WRONG + answers_neuron_paths.WRONG
          + answers_contributions.WRONG + answers_modes.WRONG + answers_retina.WRONG
-         + answers_neural_pathways.WRONG)
+         + answers_neural_pathways.WRONG + answers_importance.WRONG)
 
 
 def solutions(chapter: str) -> list[str]:

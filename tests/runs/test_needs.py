@@ -121,6 +121,8 @@ REFUSED = [
     ("contribution_modes_lab", {"layers": "layer1, layer2.0.conv1"}, "layer 'layer2.0.conv1' does not cut"),
     ("contribution_modes_lab", {"shares": [0.5]}, "shares: [0.5] was given, expected two or more, ascending"),
     ("contribution_modes_lab", {"shares": [0.5, 0.1]}, "expected two or more, ascending"),
+    ("importance", {"patch": 5}, "patch: patch=5 was given, which does not divide images of 32 pixels: expected 4 or 8"),
+    ("importance", {"dataset": "photographs", "epochs": 0}, "this chapter has to train an IA"),
     ("importance_lab", {"patch": 5}, "patch: patch=5 was given, which does not divide images of 32 pixels: expected 4 or 8"),
     ("importance_lab", {"small_patch": 3}, "small_patch: patch=3 was given"),
     ("importance_lab", {"dataset": "photographs", "epochs": 0, "weights": "default", "model": "efficientnet_lite0"},
