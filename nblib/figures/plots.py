@@ -159,7 +159,7 @@ def _name_zeros(axis, rows, thick: float, intervals, names: Sequence[str]) -> No
     """Write "≈ 0" beside each bar that is too short to be seen, on the side with more room."""
     low, high = axis.get_xlim()
     side = 1 if high >= -low else -1
-    for row, number in np.argwhere(np.abs(rows) < 0.005 * (high - low)):
+    for row, number in np.argwhere(np.abs(rows) < 0.01 * (high - low)):
         ends = np.asarray(as_array((intervals or {}).get(names[row], ())), float).reshape(-1, 2)
         end = max([0.0, *side * ends[number]] if len(ends) else [0.0])
         place = row + (number - (rows.shape[1] - 1) / 2) * thick
