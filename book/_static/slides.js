@@ -8,7 +8,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const BOXES = ".nblib-said, .nblib-slide:not(.tall) .nblib-exhibit, .nblib-exhibit > div";
   const MOST = 4; // paragraphs on a slide
   const SHORT = 110; // letters of a paragraph, from which on the end of a sentence ends it
-  const END = /(?<!\b(?:Fig|Figs|Eq|cf|vs|al|e\.g|i\.e))[.?!:][”’")]*(?=\s+["“‘(]*[^\s\da-z]|\s*$)/g;
+  const END = /(?<!\b(?:Fig|Figs|Eq|cf|vs|al|e\.g|i\.e))[.?!][”’")]*(?=\s+["“‘(]*[^\s\da-z]|\s*$)/g;
   const article = document.querySelector("article .bd-article") || document.querySelector("article");
   const slides = [];
 
@@ -73,12 +73,14 @@ document.addEventListener("DOMContentLoaded", () => {
         said = [];
         return;
       }
+      const announces = /^.{0,60}:$/.test(block.textContent.trim()); // code perhaps, which is not here
+      if (block.matches("p") && announces && !found[number + 1]?.matches(`ol, ul, .math, ${EXHIBIT}`)) return;
       if (said.length === MOST || (block.matches("ol, ul") && said.length > 1)) flush();
       if (block.matches("ol, ul")) beside = null;
       said.push(block.matches("p") ? beginning(block) : block);
       const last = said.at(-1).lastChild;
       if (block.matches("p") && last?.nodeType === Node.TEXT_NODE && !found[number + 1]?.matches(`ol, ul, .math, ${EXHIBIT}`))
-        last.textContent = last.textContent.replace(/:\s*$/, "."); // what was announced, code perhaps, is not here
+        last.textContent = last.textContent.replace(/:\s*$/, ".");
     });
     flush();
     section.querySelectorAll(":scope > section").forEach(cut);
