@@ -4,9 +4,6 @@ import re
 from nblib.runs import claims, ledger, parameters, recorded
 from nblib.runs.claims import VERDICTS, Outcome
 
-COMING = {
-    "P4": "its own networks, in the chapter on importance",
-}
 HEAD = """# Scoreboard
 
 Every claim of the papers that a number can test, in a row, with what our recorded runs say of it. A claim names a
@@ -28,7 +25,7 @@ A verdict holds for the data, the network and the size that stand above its tabl
 about its own networks. And among so many intervals a few exclude their threshold by chance.
 
 """
-COUNTS = """Verdicts on the papers' claims so far, by data set. The {scoreboard} has each claim, with its interval and
+COUNTS = """Verdicts on the papers' claims, by data set. The {scoreboard} has each claim, with its interval and
 the command that measures it again.
 
 """
@@ -47,7 +44,7 @@ def counts() -> str:
 
 
 def counts_table() -> str:
-    """Return how many claims of each paper have which verdict on which data set, and which papers are coming."""
+    """Return how many claims of each paper have which verdict on which data set, and the sums."""
     found: dict[tuple[str, str], dict[str, int]] = {}
     for name in _in_order():
         for profile, data_set in claims.data_sets(name).items():
@@ -61,8 +58,8 @@ def counts_table() -> str:
         return paper, data_set != "shapes", data_set
 
     rows = [[paper, data_set, *map(str, row.values())] for (paper, data_set), row in sorted(found.items(), key=order)]
-    coming = "; ".join(f"{paper}, {what}" for paper, what in COMING.items())
-    return f"{_table(['paper', 'data set', *VERDICTS], rows)}\nComing: {coming}.\n"
+    sums = [str(sum(row[word] for row in found.values())) for word in VERDICTS]
+    return _table(["paper", "data set", *VERDICTS], [*rows, ["all", "", *sums]])
 
 
 def _in_order() -> list[str]:
