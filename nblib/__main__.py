@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from nblib import store
 from nblib.runs.environment import ROOT, SetUpError, enter, heed_interrupts
 
-NEED_THE_BOOK = {"build", "test", "run", "results"}
+NEED_THE_BOOK = {"build", "test", "run", "sweep", "results"}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -44,6 +44,8 @@ def arguments() -> argparse.ArgumentParser:
                      help="with --record: also where files have changed since the commit")
     run.add_argument("--seeds", type=int, default=0, metavar="N", help="run N times, with the parameter seed 0 to N-1")
 
+    _add_sweep(commands)
+
     results = commands.add_parser("results", help="show all recorded numbers of a chapter as one table")
     results.add_argument("name")
     results.add_argument("--csv", metavar="FILE", help="write the whole table, with the facts of each run, to a file")
@@ -60,6 +62,29 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_sweep(commands: argparse._SubParsersAction) -> None:
+    """Add the grammar of `sweep`."""
+    sweep = commands.add_parser(
+        "sweep", help="run the lab of a chapter with all combinations of several values of parameters",
+        description="Run the lab of NAME once for each combination of values, on several workers. `0..4` names the whole "
+        "numbers from 0 to 4; commas outside brackets separate values; a value with a comma is quoted; a list parameter "
+        "takes `[1,5],[10]`. What is finished is kept and not run again.")
+    sweep.add_argument("name", metavar="NAME")
+    sweep.add_argument("-p", nargs=2, action="append", default=[], metavar=("PARAMETER", "VALUES"),
+                       help="the values of one parameter, such as -p seed 0..4 -p model small_resnet,timm:resnet18")
+    sweep.add_argument("-f", metavar="FILE", help="a flat YAML file of parameters that all settings have")
+    sweep.add_argument("--profile", default="default", help="a folder of book/profiles; -f and -p lie over it")
+    where = sweep.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, default=0, metavar="N", help="processes of this machine (default: one a core)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="take the workers of this Dask scheduler")
+    sweep.add_argument("-o", metavar="TABLE.csv", help="where the table goes (default _build/sweeps/LAB.csv)")
+    sweep.add_argument("--plot", metavar="NUMBER", help="also draw this number, or all kinds of it, into TABLE.png")
+    sweep.add_argument("--against", metavar="PARAMETER", help="with --plot: what it is drawn over (default: the first of -p)")
+    sweep.add_argument("--record", action="store_true", help="put the numbers on record below book/results")
+    sweep.add_argument("--dirty", action="store_true",
+                       help="with --record: also where files have changed since the commit")
+
+
 def main() -> int:
     """Parse, enter the environment, act; return the exit code."""
     heed_interrupts()
@@ -69,8 +94,10 @@ def main() -> int:
         parser.error(f"{given.command} does not know {' '.join(rest)}")
     if given.command == "data" and given.action != "list" and not given.name:
         parser.error(f"data {given.action} needs the name of a data set; `data list` shows them")
-    if given.command == "run" and given.dirty and not given.record:
+    if given.command in ("run", "sweep") and given.dirty and not given.record:
         parser.error("--dirty goes with --record")
+    if given.command == "sweep" and given.against and not given.plot:
+        parser.error("--against goes with --plot")
     if given.command == "results" and (given.csv if given.verify is not None else given.profile):
         parser.error("--profile goes with --verify, and --csv does not")
     if not store.IN_CHECKOUT and given.command in NEED_THE_BOOK:

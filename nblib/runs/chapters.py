@@ -35,14 +35,17 @@ class ChapterFailed(parameters.WorkFailed):
         return f"chapter {self.chapter} failed in {self.traceback}"
 
 
-def page_key(chapter: str, values: Mapping[str, object]) -> str:
+def page_key(chapter: str, values: Mapping[str, object], *, shown: bool = True) -> str:
     """Return the key of an executed page, made from all that it depends on.
 
     That is all of `nblib`, the notebook, its parameters and the files that they name (data, weights, a reader's own
     network), its ledger and claims, and the pins.
+
+    Args:
+        shown: False leaves out the ledger and the claims, which a page shows, and on which nothing it measures depends.
     """
     name = parameters.lesson_of(chapter)
-    patterns = [f"published/{name}.json", f"claims/{name}.yaml", f"results/{name}/*"]
+    patterns = [f"published/{name}.json", f"claims/{name}.yaml", f"results/{name}/*"] if shown else []
     ledger = sorted(path for pattern in patterns for path in parameters.BOOK.glob(pattern))
     return store.key(
         "{}.{}".format(*sys.version_info[:2]),
@@ -67,13 +70,15 @@ def _named(values: Mapping[str, object]) -> list[object]:
     return [*parts, *(models.made_of(model, parameters.network(values)) if ":" in model else [])]
 
 
-def kept(chapter: str, values: Mapping[str, object], *, clean: bool = False) -> Path:
+def kept(chapter: str, values: Mapping[str, object], *, shown: bool = True, clean: bool = False) -> Path:
     """Return where the executed page of this key lies, or will lie.
 
     Args:
+        shown: as in `page_key`; what is kept for its numbers alone has a folder of its own.
         clean: what was executed where files had changed since the commit does not do, and is thrown away.
     """
-    path = store.folder("executed", chapter) / f"{page_key(chapter, values)}.ipynb"
+    home = store.folder("executed" if shown else "measured", chapter)
+    path = home / f"{page_key(chapter, values, shown=shown)}.ipynb"
     if clean and whole(path) and bookkeeping.is_dirty(nbformat.read(path, 4).metadata["nblib"]["commit"]):
         path.unlink()
     return path
@@ -171,7 +176,8 @@ def execute_all(table: Mapping[str, Mapping[str, object]], jobs: int) -> Iterato
     yield from apart(missing, jobs)
 
 
-def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1) -> Iterator[tuple[str, Path | ChapterFailed]]:
+def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1, *,
+          progress: bool = True) -> Iterator[tuple[str, Path | ChapterFailed]]:
     """Execute (chapter, parameters, target), each in a process of its own, `jobs` at once, yielding each as it ends.
 
     A process of its own has its own peak of memory, and can be stopped at once: when the caller is interrupted, all are.
@@ -182,7 +188,8 @@ def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1)
         while waiting or running:
             while waiting and len(running) < jobs:
                 chapter, values, target = waiting.pop(0)
-                command = store.tied("nblib.runs.chapters:main", chapter, json.dumps(values), str(target))
+                words = chapter, json.dumps(values), str(target), "loud" if progress else ""
+                command = store.tied("nblib.runs.chapters:main", *words)
                 said = tempfile.TemporaryFile("w+")
                 environ = {"OMP_NUM_THREADS": str(threads)} | os.environ  # what the caller chose holds
                 with store.deaf():
@@ -209,14 +216,15 @@ def _end_of(status: int) -> str:
 
 def main() -> int:
     """Execute the chapter of the command line unless another process has just done so; print why one fails."""
-    chapter, values, target = sys.argv[1:]
+    chapter, values, target, progress = sys.argv[1:]
+    kept_in = store.folder("executed", chapter), store.folder("measured", chapter)
     try:
         name = store.folder("locks") / f"{chapter}-{store.key(target)}"
         with store.lock(name, f"another process executes chapter {chapter}"), store.scratch() as scratch:
             tempfile.tempdir = str(scratch)  # where the kernel's ports are written: nothing is left if we are killed
-            if Path(target).parent == store.folder("executed", chapter) and whole(Path(target)):
+            if Path(target).parent in kept_in and whole(Path(target)):
                 return 0
-            execute(chapter, json.loads(values), Path(target), scratch)
+            execute(chapter, json.loads(values), Path(target), scratch, progress=bool(progress))
     except ChapterFailed as error:
         print(error.traceback)
     except OSError as error:

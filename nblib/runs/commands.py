@@ -13,12 +13,13 @@ from nblib import store
 from nblib.checks import nearest
 from nblib.runs import parameters
 from nblib.runs.parameters import Refused, WorkFailed
+from nblib.runs.sweeps import settings
 
 
 def act(given: argparse.Namespace) -> int:
     """Do what the command line asks; an error that the reader can mend becomes one message, without a traceback."""
     _make_variables_absolute()
-    actions = {"build": _build, "run": _run, "results": _results, "data": _data, "doctor": _doctor}
+    actions = {"build": _build, "run": _run, "sweep": _sweep, "results": _results, "data": _data, "doctor": _doctor}
     try:
         return actions[given.command](given) or 0
     except (Refused, WorkFailed) as error:
@@ -45,29 +46,28 @@ def _build(given: argparse.Namespace) -> None:
     print(first.relative_to(store.ROOT))
 
 
+def _common(given: argparse.Namespace, chapter: str) -> dict[str, object]:
+    """Return the parameters of the profile and the file that a command names."""
+    return parameters.profile(given.profile, chapter) | (parameters.read(Path(given.f), chapter) if given.f else {})
+
+
 def _run(given: argparse.Namespace) -> None:
     chapter = parameters.lab_of(given.chapter) if given.record else given.chapter
     known = parameters.declared(parameters.source(chapter))
-    values = parameters.profile(given.profile, chapter)
-    values |= parameters.read(Path(given.f), chapter) if given.f else {}
+    values = _common(given, chapter)
     for name, text in given.p:
-        values[name] = parameters.parsed(known[name], text) if name in known else text
+        values[name] = settings.one(known[name], text) if name in known else text
     if given.seeds < 0 or (given.seeds and "seed" in values):
         raise Refused(f"--seeds {given.seeds} was given; expected 1 or more, and no parameter seed beside it")
     target = Path(given.o) if given.o else store.ROOT / "_build/runs" / f"{chapter}.ipynb"
     if target.suffix not in (".ipynb", ".html") or target.resolve().parent == parameters.BOOK.resolve():
         raise Refused(f"-o {given.o} was given; expected a name ending in .ipynb or .html, outside book/")
     _expect_writable(target, "name another file with -o")
-    if given.record:
-        home = parameters.BOOK / "results" / parameters.lesson_of(chapter)
-        _expect_writable(home / "run", "record in a checkout that can be")
     values = parameters.check(chapter, _with_absolute_paths(values))
 
     from nblib.runs import bookkeeping
 
-    if given.record and not given.dirty:
-        bookkeeping.expect_clean(bookkeeping.commit())
-
+    _expect_recordable(given, chapter)
     for seed in range(given.seeds) if given.seeds else [values["seed"]]:
         out = target.with_stem(f"{target.stem}-seed{seed}") if given.seeds else target
         executed = _page(chapter, values | {"seed": seed}, out.resolve(), clean=given.record and not given.dirty)
@@ -75,6 +75,44 @@ def _run(given: argparse.Namespace) -> None:
         if given.record:
             path = bookkeeping.record(parameters.lesson_of(chapter), given.profile, executed, dirty=given.dirty)
             print(f"on record in {path.relative_to(store.ROOT)}")
+
+
+def _sweep(given: argparse.Namespace) -> None:
+    chapter = parameters.lab_of(given.name)
+    known = parameters.declared(parameters.source(chapter))
+    wanted = settings.combined(chapter, _common(given, chapter), given.p)
+    varied = list(dict(given.p))
+    if given.workers < 0:
+        raise Refused(f"--workers {given.workers} was given; expected 1 or more, or 0 for one a core")
+    against = given.against or next((name for name in varied if name != "seed"), "seed")
+    if against not in known:
+        raise Refused(f"--against {against} was given; {chapter} has the parameters {', '.join(known)}"
+                      f"{nearest(against, known)}")
+    out = Path(given.o) if given.o else store.ROOT / "_build/sweeps" / f"{chapter}.csv"
+    if out.suffix != ".csv" or out.resolve().parent == parameters.BOOK.resolve():
+        raise Refused(f"-o {given.o} was given; expected a name ending in .csv, outside book/")
+    _expect_writable(out, "name another file with -o")
+
+    from nblib.runs.sweeps.sweep import sweep
+
+    _expect_recordable(given, chapter)
+    sweep(
+        chapter, {name: _with_absolute_paths(values) for name, values in wanted.items()}, [*varied, against], out,
+        workers=given.workers, scheduler=given.scheduler, record=given.profile if given.record else None,
+        dirty=given.dirty, plot=(given.plot, against) if given.plot else None,
+    )
+
+
+def _expect_recordable(given: argparse.Namespace, chapter: str) -> None:
+    """Refuse `--record` where the ledger can't be written, or where files have changed since the commit."""
+    if not given.record:
+        return
+    from nblib.runs import bookkeeping
+
+    home = parameters.BOOK / "results" / parameters.lesson_of(chapter)
+    _expect_writable(home / "run", "record in a checkout that can be")
+    if not given.dirty:
+        bookkeeping.expect_clean(bookkeeping.commit())
 
 
 def _page(chapter: str, values: Mapping[str, object], out: Path, *, clean: bool) -> Path:
