@@ -3,7 +3,7 @@ r"""Six ways to share the target's change out among the units of a layer.
 With h a layer's output, :math:`g=\partial f/\partial h`, and :math:`x(\alpha)=x_0+\alpha(x-x_0)`, they are the steps of
 a ladder: one slope at x for everything, slopes for each stretch of the way of the layer, or of the image.
 """
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -153,9 +153,9 @@ def _integrated_gradients(piece: Piece, settings: Settings) -> Outputs:
         if total is None:
             total = [torch.zeros_like(h) for h in outputs]
         else:
-            used = _over_interval(settings.quadrature, earlier, slopes)
+            used, share = _over_interval(settings.quadrature, earlier, slopes)
             for sums, g, h, h_before in zip(total, used, outputs, before):
-                sums.addcmul_(g, h - h_before)
+                sums.addcmul_(g, h - h_before, value=share)
         before = outputs
     return total
 
@@ -177,11 +177,11 @@ def _stops(quadrature: str, steps: int) -> list[tuple[float, bool, bool]]:
     return stops
 
 
-def _over_interval(quadrature: str, earlier: Outputs, slopes: Outputs) -> Outputs:
-    """Return the slopes that a rule takes for an interval, of those at its beginning and the latest."""
+def _over_interval(quadrature: str, earlier: Outputs, slopes: Outputs) -> tuple[Iterable[Tensor], float]:
+    """Return the slopes that a rule takes for an interval, of those at its beginning and the latest, and their share."""
     if quadrature == "trapezoid":
-        return [(first + last) / 2 for first, last in zip(earlier, slopes)]
-    return earlier if quadrature == "left" else slopes
+        return (first + last for first, last in zip(earlier, slopes)), 0.5  # a half is exact, also at the end
+    return (earlier if quadrature == "left" else slopes), 1.0
 
 
 def _layer_integrated_gradients(piece: Piece, settings: Settings) -> Outputs:
