@@ -4,6 +4,7 @@ A lesson opens with such a picture, so that it shows the same whatever the page'
 the lesson with its default parameters, from the store, or trained first.
 """
 import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -421,13 +422,13 @@ def _networks() -> tuple[SimpleNamespace, list]:
     return run, networks
 
 
-def draw(folder: Path = Path(__file__).parent) -> None:
-    """Draw all pictures into a folder.
+def draw(folder: Path = Path(__file__).parent, pictures: Mapping[str, Callable[[], Figure]] | None = None) -> None:
+    """Draw all pictures, or those given, into a folder.
 
     Raises:
         RuntimeError: a picture that is too large to be committed.
     """
-    for name, function in PICTURES.items():
+    for name, function in (PICTURES if pictures is None else pictures).items():
         buffer = io.BytesIO()
         function().savefig(buffer, format="png", dpi=DPI)
         if len(buffer.getvalue()) > LARGEST:

@@ -24,6 +24,7 @@ from nblib.exercises.saliency import (
 )
 from nblib.methods.saliency import saliency
 from nblib.runs import parameters
+from tests.answers import comparison as answers_comparison
 from tests.answers import concepts as answers_concepts
 from tests.answers import contribution_modes as answers_modes
 from tests.answers import contributions as answers_contributions
@@ -36,10 +37,10 @@ from tests.answers import saliency as answers_saliency
 
 RIGHT = (answers_saliency.RIGHT + answers_concepts.RIGHT + answers_neuron_paths.RIGHT + answers_contributions.RIGHT
          + answers_modes.RIGHT + answers_retina.RIGHT + answers_neural_pathways.RIGHT
-         + answers_importance.RIGHT)
+         + answers_importance.RIGHT + answers_comparison.RIGHT)
 WRONG = (answers_saliency.WRONG + answers_pruning.WRONG + answers_concepts.WRONG + answers_neuron_paths.WRONG
          + answers_contributions.WRONG + answers_modes.WRONG + answers_retina.WRONG
-         + answers_neural_pathways.WRONG + answers_importance.WRONG)
+         + answers_neural_pathways.WRONG + answers_importance.WRONG + answers_comparison.WRONG)
 
 
 def solutions(chapter: str) -> list[str]:

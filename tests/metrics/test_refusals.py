@@ -7,6 +7,7 @@ from nblib.metrics import (
     aopc,
     auroc,
     average_precision,
+    chance_overlap,
     energy_gain,
     energy_inside,
     gini,
@@ -27,6 +28,7 @@ from nblib.metrics import (
     road,
     segmentation_difference,
     to_patches,
+    top_overlap,
     trivial_maps,
 )
 from tests.fixtures.networks import SmallNet, settled
@@ -57,6 +59,10 @@ REFUSED = [
     (lambda: rank_correlation(None, MAPS), "maps of NoneType"),
     (lambda: rank_correlation(MAPS, None), "maps of NoneType"),
     (lambda: rank_correlation(MAPS, MAPS[:1]), "expected the same"),
+    (lambda: top_overlap(MAPS, None), "maps of NoneType"),
+    (lambda: top_overlap(MAPS, MAPS[:1]), "expected the same"),
+    (lambda: top_overlap(MAPS, MAPS, share=0.0001), "leaves none of"),
+    (lambda: chance_overlap(0), "cells=0"),
     (lambda: pointing_game(None, MASKS), "maps of NoneType"),
     (lambda: pointing_game(MAPS, None), "masks of NoneType"),
     (lambda: pointing_game(MAPS, MASKS.numpy()), "masks of ndarray"),

@@ -21,3 +21,19 @@ def macro_iou(chosen: numpy.ndarray, truth: numpy.ndarray) -> float:
             either += bool(a) is wanted or bool(m) is wanted
         scores.append(both / either if either else 1.0)
     return sum(scores) / 2
+
+
+def overlap_of_largest(first: list, second: list, count: int) -> float:
+    """Intersection over union of the places of the largest values, of equal ones the first, place by place."""
+    tops = []
+    for values in (first, second):
+        left, top = list(range(len(values))), set()
+        for _ in range(count):
+            best = left[0]
+            for place in left:
+                if values[place] > values[best]:
+                    best = place
+            top.add(best)
+            left.remove(best)
+        tops.append(top)
+    return len(tops[0] & tops[1]) / len(tops[0] | tops[1])

@@ -8,12 +8,20 @@ from PIL import Image
 
 from nblib.runs import parameters
 
-spec = importlib.util.spec_from_file_location("draw", parameters.BOOK / "images/draw.py")
-pictures = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pictures)
 
 
-@pytest.mark.parametrize("name", pictures.PICTURES)
+def script(name: str):
+    """Return a script of the folder of pictures as a module."""
+    spec = importlib.util.spec_from_file_location(name, parameters.BOOK / f"images/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+pictures, beside = script("draw"), script("draw_comparison")
+
+
+@pytest.mark.parametrize("name", [*pictures.PICTURES, *beside.PICTURES])
 def test_a_drawn_picture_is_committed_and_used(name):
     path = parameters.BOOK / "images" / name
     assert path.stat().st_size <= pictures.LARGEST
