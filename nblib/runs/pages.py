@@ -100,9 +100,13 @@ def _card(lesson: str, told: Mapping) -> str:
 
 def points_page() -> str:
     """Return the exercises of all lessons with their points, as a table in MyST."""
-    lessons = [chapter for chapter in parameters.chapters() if parameters.lab_of(chapter) != chapter]
-    rows = [[f"{{doc}}`{lesson}`", *row] for lesson, *row in assignments.points(lessons)]
-    lines = [["lesson", "exercise", "kind", "marked by", "points"], ["---"] * 5, *rows]
+    rows = []
+    for lesson in parameters.chapters():
+        found = list(assignments.exercises(nbformat.read(parameters.source(lesson), 4)))
+        if found:
+            listed = " · ".join(f"{each.number}. {each.title} ({each.points})" for each in found)
+            rows.append([f"{{doc}}`{lesson}`", listed, str(sum(each.points for each in found))])
+    lines = [["lesson", "exercises (points)", "sum"], ["---"] * 3, *rows]
     return MARK + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

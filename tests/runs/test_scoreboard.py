@@ -19,8 +19,8 @@ def test_the_committed_pages_are_current():
 
 def test_each_lesson_has_a_card_whose_numbers_are_recorded():
     cards = yaml.safe_load((BOOK / "cards.yaml").read_text())
-    assert set(cards) == set(LESSONS)
-    for lesson, card in cards.items():
+    assert set(LESSONS) <= set(cards)
+    for lesson, card in ((lesson, cards[lesson]) for lesson in LESSONS):
         typed = re.search(r"\d\s?%|\d\.\d", re.sub(r"\{.*?\}", "", card["answer"]))
         assert card["numbers"] and not typed, f"{lesson}: {typed} is typed"
         for name, number in card["numbers"].items():

@@ -7,7 +7,7 @@ import ast
 import copy
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -49,6 +49,11 @@ class Exercise:
     check: str  # the name of the check's function
     call: str  # its call
     cells: tuple[nbformat.NotebookNode, nbformat.NotebookNode]
+
+    @property
+    def points(self) -> int:
+        """What its kind is worth."""
+        return POINTS[self.kind]
 
 
 def exercises(notebook: nbformat.NotebookNode) -> Iterator[Exercise]:
@@ -114,9 +119,8 @@ def _cells(exercise: Exercise, lesson: str, solutions: bool) -> list[nbformat.No
     answer = "\n".join([*exercise.stub, *gap, *region])
     template = COMPARE if in_words else CHECK
     check = template.format(lesson=lesson, check=exercise.check, call=exercise.call).rstrip()
-    points = POINTS[exercise.kind]
-    return [_cell(name, answer, solution=True, points=points if in_words else None),
-            _cell(f"{name}-check", check, solution=False, points=None if in_words else points)]
+    return [_cell(name, answer, solution=True, points=exercise.points if in_words else None),
+            _cell(f"{name}-check", check, solution=False, points=None if in_words else exercise.points)]
 
 
 def _cell(name: str, source: str, *, solution: bool, points: int | None) -> nbformat.NotebookNode:
@@ -154,10 +158,3 @@ def _put(notebook: nbformat.NotebookNode, place: Path) -> None:
         if (parameters.BOOK / picture).is_file():
             (place.parent / picture).parent.mkdir(exist_ok=True)
             shutil.copyfile(parameters.BOOK / picture, place.parent / picture)
-
-
-def points(lessons: Sequence[str]) -> list[list[str]]:
-    """Return a row for each exercise of the lessons: lesson, exercise, kind, who marks it, points."""
-    return [[lesson, f"{found.number}. {found.title}", found.kind, "you" if found.kind == "words" else "its check",
-             str(POINTS[found.kind])]
-            for lesson in lessons for found in exercises(nbformat.read(parameters.source(lesson), 4))]
