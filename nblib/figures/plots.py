@@ -42,10 +42,11 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
             axis.fill_between(line[0], line[2], line[3], color=colour, alpha=0.18, linewidth=0)
         known = np.flatnonzero(np.isfinite(line[1]))
         if known.size:
-            ends.append((float(line[0][known[-1]]), float(line[1][known[-1]]), name, colour))
+            last = known[-1]
+            ends.append((float(line[0][last]), float(line[1][last]), name, colour, float(np.nanmean(line[1]))))
     for name, value in (references or {}).items():
         axis.axhline(value, color=GREY, linestyle="--", linewidth=1)
-        ends.append((math.nan, value, name, GREY))
+        ends.append((math.nan, value, name, GREY, value))
     axis.set(xlabel=x, ylabel=y, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
     if log_x:  # the places that were measured, as plain numbers
         places = sorted({float(place) for line in lines.values() for place in as_array(line[0])})
@@ -167,20 +168,22 @@ def _name_zeros(axis, rows, thick: float, intervals, names: Sequence[str]) -> No
                       ha="left" if side > 0 else "right", va="center", color=GREY)
 
 
-def _name_ends(axis, ends: list[tuple[float, float, str, str]], height: float) -> None:
+def _name_ends(axis, ends: list[tuple[float, float, str, str, float]], height: float) -> None:
     """Write each line's name beside its end (x, y), as near as names without overlap can be, with a thread to the end.
 
-    A reference line has no x of its own: its end is the axis's.
+    Lines that end together have their names in the order of their means, the last of each tuple. A reference line has no
+    x of its own: its end is the axis's.
     """
     if not ends:
         return
-    ends = sorted(ends, key=lambda end: end[1:3])
     axis.get_ylim()  # makes matplotlib settle the limits, without which nothing can be placed
     middle = axis.get_xlim()[0]
-    data = axis.transData.transform([(middle if math.isnan(x) else x, y) for x, y, _, _ in ends])
+    data = axis.transData.transform([(middle if math.isnan(x) else x, y) for x, y, *_ in ends])
     found = axis.transAxes.inverted().transform(data)
+    order = sorted(range(len(ends)), key=lambda number: (round(found[number, 1], 2), ends[number][4], ends[number][2]))
+    ends, found = [ends[number] for number in order], found[order]
     places = _apart(found[:, 1], 0.2 / height)  # a line of text, as a share of the axis
-    for (x, _, name, colour), (across, up), place in zip(ends, found, places):
+    for (x, _, name, colour, _), (across, up), place in zip(ends, found, places):
         axis.text(1.03, place, name, transform=axis.transAxes, color=colour, va="center")
         if abs(place - up) > 0.02:
             axis.plot([1.0 if math.isnan(x) else across, 1.02], [up, place], transform=axis.transAxes, color=colour,
