@@ -123,6 +123,8 @@ REFUSED = [
     ("contribution_modes_lab", {"shares": [0.5, 0.1]}, "expected two or more, ascending"),
     ("importance", {"patch": 5}, "patch: patch=5 was given, which does not divide images of 32 pixels: expected 4 or 8"),
     ("importance", {"dataset": "photographs", "epochs": 0}, "this chapter has to train an IA"),
+    ("comparison", {"grid": 7}, "grid: 7 was given, expected a number that divides image_size, 32"),
+    ("comparison_lab", {"patch": 5}, "patch: patch=5 was given, which does not divide images of 32 pixels: expected 4 or 8"),
     ("importance_lab", {"patch": 5}, "patch: patch=5 was given, which does not divide images of 32 pixels: expected 4 or 8"),
     ("importance_lab", {"small_patch": 3}, "small_patch: patch=3 was given"),
     ("importance_lab", {"dataset": "photographs", "epochs": 0, "weights": "default", "model": "efficientnet_lite0"},
