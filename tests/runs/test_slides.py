@@ -34,11 +34,13 @@ def test_each_slide_has_a_heading_and_fits_its_screen_and_no_code_is_in_view(sli
     assert slides.locator("nav output").inner_text() == f"{count(slides)} / {count(slides)}"
 
 
-def test_pictures_are_large_enough_to_be_read(slides):
+def test_pictures_and_tables_are_large_enough_to_be_read(slides):
     assert slides.locator(".nblib-slide figure img").count() >= 3
     for number in range(count(slides)):
         for width in slides.locator(".nblib-slide.shown figure img").evaluate_all("all => all.map(x => x.clientWidth)"):
             assert width >= 400, number
+        for width in slides.locator(".nblib-slide.shown table").evaluate_all("all => all.map(x => x.parentElement.clientWidth)"):
+            assert width >= 250, f"a table on slide {number} is {width} pixels wide"
         slides.keyboard.press("ArrowRight")
 
 
