@@ -217,8 +217,8 @@ def _end_of(status: int) -> str:
 def main() -> int:
     """Execute the chapter of the command line unless another process has just done so; print why one fails."""
     chapter, values, target, progress = sys.argv[1:]
-    kept_in = store.folder("executed", chapter), store.folder("measured", chapter)
     try:
+        kept_in = store.folder("executed", chapter), store.folder("measured", chapter)
         name = store.folder("locks") / f"{chapter}-{store.key(target)}"
         with store.lock(name, f"another process executes chapter {chapter}"), store.scratch() as scratch:
             tempfile.tempdir = str(scratch)  # where the kernel's ports are written: nothing is left if we are killed
