@@ -6,8 +6,11 @@ document.addEventListener("DOMContentLoaded", () => {
   const PLAYER = 'script[type="application/vnd.jupyter.widget-view+json"]'; // which stands here when the page has loaded
   const EXHIBIT = `figure, .nblib-table, .pst-scrollable-table-container, ${PLAYER}`;
   const BOXES = ".nblib-said, .nblib-slide:not(.tall) .nblib-exhibit, .nblib-exhibit > div";
-  const MOST = 4; // paragraphs on a slide
-  const SHORT = 110; // letters of a paragraph, from which on the end of a sentence ends it
+  const MOST = 4; // paragraphs and lists on a slide
+  const ROOM = { alone: 1600, beside: 800, above: 250 }; // letters on a slide, beside a picture, above a wide table
+  const WHOLE = 300; // letters of a paragraph that is shown whole
+  const SHORT = 110; // letters of a longer one, from which on the end of a sentence ends it
+  const GOES_ON = /^\s*(?:But|And|So|Yet|Or|Then)\b|^[^.?!]*\?/; // the next sentence turns this one, or is a question
   const END = /(?<!\b(?:Fig|Figs|Eq|cf|vs|al|e\.g|i\.e))[.?!][”’")]*(?=\s+["“‘(]*[^\s\da-z]|\s*$)/g;
   const article = document.querySelector("article .bd-article") || document.querySelector("article");
   const slides = [];
@@ -19,16 +22,17 @@ document.addEventListener("DOMContentLoaded", () => {
     return element;
   };
 
-  // the first sentences of a paragraph, as many as are short together
+  // a short paragraph, or the first sentences of a long one: as many as are short together, and what belongs to them
   function beginning(paragraph) {
+    const text = paragraph.textContent;
     const copy = paragraph.cloneNode(false);
     for (const node of [...paragraph.childNodes]) {
+      const before = copy.textContent.length;
       copy.append(node.cloneNode(true));
-      if (node.nodeType !== Node.TEXT_NODE) continue;
-      const before = copy.textContent.length - node.textContent.length;
+      if (text.length <= WHOLE || node.nodeType !== Node.TEXT_NODE) continue;
       for (const end of node.textContent.matchAll(END)) {
         const length = end.index + end[0].length;
-        if (before + length < SHORT) continue;
+        if (before + length < SHORT || GOES_ON.test(text.slice(before + length))) continue;
         copy.lastChild.textContent = node.textContent.slice(0, length);
         return copy;
       }
@@ -46,13 +50,17 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   }
 
+  const formula = (block) => block.matches(".math");
+  const letters = (said) => said.reduce((sum, block) => sum + (formula(block) ? 120 : block.textContent.length), 0);
+  const together = (said, room) => said.filter((block) => !formula(block)).length <= MOST && letters(said) <= room;
+
   function add(title, said, ...exhibit) {
     const text = make("div", "nblib-said", ...said);
     slides.push(make("section", "nblib-slide", make("h2", "", title), make("div", "nblib-both", text, ...exhibit)));
     return text;
   }
 
-  // the text before a picture stands beside it, and that behind the last one too, if there is room
+  // the text before a picture stands beside it, and that behind it too, if there is room
   function cut(section) {
     if (LEFT_OUT.includes(section.id)) return;
     const heading = section.querySelector(":scope > h1, :scope > h2, :scope > h3, :scope > h4").cloneNode(true);
@@ -60,24 +68,32 @@ document.addEventListener("DOMContentLoaded", () => {
     const title = heading.textContent.trim();
     let said = [];
     let beside = null;
+    let room = ROOM.alone;
     const flush = () => {
-      if (said.length && beside && beside.children.length + said.length <= MOST) beside.append(...said);
-      else if (said.length) add(title, said);
+      if (!said.length) return;
+      const joined = [...(beside?.children ?? []), ...said];
+      if (beside && together(joined, room)) beside.append(...said);
+      else [beside, room] = [add(title, said), ROOM.alone];
       said = [];
     };
     const found = [...blocks(section)];
     found.forEach((block, number) => {
       if (block.matches(EXHIBIT)) {
-        const columns = block.querySelector("tr")?.children.length ?? 0;
-        beside = add(title, said, make("div", columns > 3 ? "nblib-exhibit wide" : "nblib-exhibit", block));
+        const wide = block.querySelector("tr")?.children.length > 3;
+        const most = wide ? ROOM.above : ROOM.beside;
+        if (letters(said) > most) flush();
+        [beside, room] = [add(title, said, make("div", wide ? "nblib-exhibit wide" : "nblib-exhibit", block)), most];
         said = [];
         return;
       }
       const announces = /^.{0,60}:$/.test(block.textContent.trim()); // code perhaps, which is not here
       if (block.matches("p") && announces && !found[number + 1]?.matches(`ol, ul, .math, ${EXHIBIT}`)) return;
-      if (said.length === MOST || (block.matches("ol, ul") && said.length > 1)) flush();
-      if (block.matches("ol, ul")) beside = null;
-      said.push(block.matches("p") ? beginning(block) : block);
+      const next = block.matches("p") ? beginning(block) : block;
+      const list = block.matches("ol, ul");
+      const before = list && /:\s*$/.test(said.at(-1)?.textContent) ? [said.pop()] : []; // says what the list holds
+      if (!together([...said, ...before, next], ROOM.alone) || (list && said.length + before.length > 1)) flush();
+      if (list) beside = null;
+      said.push(...before, next);
       const last = said.at(-1).lastChild;
       if (block.matches("p") && last?.nodeType === Node.TEXT_NODE && !found[number + 1]?.matches(`ol, ul, .math, ${EXHIBIT}`))
         last.textContent = last.textContent.replace(/:\s*$/, ".");

@@ -1,4 +1,6 @@
 """A lesson as slides, in a browser with the network cut: pictures and sentences, no code, each on a screen of its own."""
+import re
+
 import pytest
 
 from nblib.runs import parameters
@@ -42,6 +44,27 @@ def test_pictures_and_tables_are_large_enough_to_be_read(slides):
         for width in slides.locator(".nblib-slide.shown table").evaluate_all("all => all.map(x => x.parentElement.clientWidth)"):
             assert width >= 250, f"a table on slide {number} is {width} pixels wide"
         slides.keyboard.press("ArrowRight")
+
+
+def test_letters_are_large_enough_to_be_read(slides):
+    for number in range(count(slides)):
+        size = slides.locator(".nblib-slide.shown").evaluate("slide => parseFloat(getComputedStyle(slide).fontSize)")
+        assert size >= 17, f"the letters of slide {number + 1} are {size} pixels high"
+        slides.keyboard.press("ArrowRight")
+
+
+def test_sentences_keep_the_order_of_the_page_and_none_is_cut_off_from_what_turns_it(slides):
+    places, rest = slides.evaluate("""() => {
+        const text = paragraph => paragraph.textContent.trim();
+        const page = [...document.querySelectorAll("article p")].map(text);
+        const said = [...document.querySelectorAll(".nblib-said > p")].map(text);
+        const places = said.map(words => page.findIndex(whole => whole.startsWith(words.slice(0, -1))));
+        return [places, said.map((words, number) => page[places[number]]?.slice(words.length).trim())];
+    }""")
+    assert -1 not in places and places == sorted(places)
+    assert sum(bool(words) for words in rest) >= 1, "nothing is left out: these are no slides"
+    turned = [words for words in rest if re.match(r"(But|So|Yet) ", words)]
+    assert not turned, turned
 
 
 def test_exercises_stay_on_the_page_and_the_way_back_to_it_is_there(slides):
