@@ -1,7 +1,8 @@
-"""The page for teachers: a plan for each lesson, whose headings are there, and commands that are commands."""
+"""The page for teachers: a plan for each lesson, whose headings are there and linked, and commands that are commands."""
 import re
 
 import pytest
+from docutils.nodes import make_id
 
 from nblib.__main__ import arguments
 from nblib.runs import parameters
@@ -26,9 +27,10 @@ def test_a_plan_fills_its_minutes_and_names_headings_of_its_lesson(lesson):
     assert all(end == begin for (_, end), (begin, _) in zip(times, times[1:]))
     found = re.findall(r"^#{2,3} (.+)$", re.sub(r"^```.*?^```", "", prose(lesson), flags=re.S | re.M), re.M)
     for *_, headings in rows:
-        for heading in re.findall(r"\*([^*]+)\*", headings):
+        for link in headings.split("</a>, "):
+            address, heading = re.fullmatch(r'<a href="([^"]+)">([^<]+)(?:</a>)?', link).groups()
             assert heading in found, f"{lesson} has no heading {heading!r}"
-        assert re.fullmatch(r"(\*[^*]+\*(, )?)+", headings), headings
+            assert address == f"{lesson}.html#{make_id(heading)}"
 
 
 def test_its_commands_are_commands():
