@@ -247,6 +247,13 @@ def test_figures_have_a_ground_and_a_caption_in_both_modes(opened):
         tab.evaluate("document.documentElement.dataset.theme = 'light'")
 
 
+def test_cards_show_their_pictures_whole(book, browser):
+    tab, _ = open_page(browser, book / "book/index.html")
+    fits = tab.locator(".nblib-gallery img").evaluate_all("all => all.map(picture => getComputedStyle(picture).objectFit)")
+    tab.close()
+    assert len(fits) >= 10 and set(fits) == {"contain"}
+
+
 def test_paper_shows_no_empty_boxes(opened):
     tab, _ = opened
     tab.emulate_media(media="print")
