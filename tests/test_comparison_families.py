@@ -127,6 +127,34 @@ def test_where_relus_are_functions_pathways_go_through_what_is_never_negative():
     assert working["pathway_gradient"](some_images(4), torch.tensor([0, 1, 2, 0])).any()
 
 
+class Faulty(Functional):
+    """A network whose gradient raises an error."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def forward(self, images):
+        logits = super().forward(images)
+        if logits.requires_grad:
+            logits.register_hook(self.fail)
+        return logits
+
+    def fail(self, slope):
+        raise self.error
+
+
+def test_a_method_that_fails_is_left_out_and_said_to_have_failed():
+    working, reasons = explainers(Faulty(RuntimeError("no slope")).double().eval(), some_images(4), methods=["gradient", "rise"])
+    assert list(working) == ["rise"] and reasons == {"gradient": "it failed: no slope"}
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, torch.AcceleratorError, ZeroDivisionError])
+def test_what_is_no_word_about_a_method_comes_up(kind):
+    with pytest.raises(kind, match="elsewhere"):
+        explainers(Faulty(kind("elsewhere")).double().eval(), some_images(4), methods=["gradient"])
+
+
 def test_a_map_does_not_depend_on_its_batch_and_leaves_nothing():
     before = {name: value.clone() for name, value in NET.state_dict().items()}
     working, _ = explainers(NET, IMAGES, **ASK)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nblib.checks import expect_int, expect_kind, expect_number, expect_one_of
 from nblib.comparison import fitted
-from nblib.engine import check_inputs
+from nblib.engine import check_inputs, why_not
 from nblib.methods.importance import importance_map
 from nblib.methods.saliency import unsigned_maps
 from nblib.models.importance import ImportanceModel
@@ -126,10 +126,8 @@ def _tried(model: nn.Module, image: Tensor, makers: Mapping[str, Callable[[], Ex
                 working[name] = explain
             else:
                 reasons[name] = "its map of the first image is not finite"
-        except torch.OutOfMemoryError:
-            raise
         except (ValueError, KeyError, RuntimeError) as error:
-            reasons[name] = str(error.args[0] if error.args else error)
+            reasons[name] = why_not(error)
     return working, reasons
 
 

@@ -5,7 +5,8 @@ A map of the room, in the order in which a method uses it:
 - `inputs`: `check_inputs` refuses a model or images that cannot be explained, and is called once, first, by every
   public function; `baseline_for`, `options_of` and `seeded` check what else was given; `drawing_from` lets others'
   code draw from a seed.
-- `trial`: the part of that check for which the network runs, once: are its rows independent of each other?
+- `trial`: the part of that check for which the network runs, once: are its rows independent of each other? `why_not`
+  says why a method that was tried on it is left out.
 - `parameters`: `refuse_reparametrised`, where weights themselves are asked for.
 - `rows`: `chunks` cuts the steps × N rows of a computation into passes that have room in memory, as `rows_at_once`
   says; `logits_of` runs a pass; `explained` makes the scalar of a target, `slope_of` its gradient, `target_change` what
@@ -61,7 +62,7 @@ from nblib.engine.rows import (
 )
 from nblib.engine.sparsity import hoyer, magnitudes
 from nblib.engine.tangents import forward_mode, unpacked
-from nblib.engine.trial import first_logits
+from nblib.engine.trial import first_logits, why_not
 
 __all__ = [
     "ACTIVATIONS", "as_given", "baseline_for", "channel_axis", "channel_axis_of", "check_inputs", "chunks",
@@ -70,4 +71,5 @@ __all__ = [
     "logits_of", "magnitudes", "nonnegative_output", "options_of", "PIXELS", "pools_first", "precise", "predicted",
     "quadrature_rule", "QUADRATURES", "refuse_reparametrised", "refuse_repeated", "Room", "rows_at_once", "seeded",
     "slope_if_affine", "slope_of", "target_change", "unpacked", "weighted_gradient",
+    "why_not",
 ]

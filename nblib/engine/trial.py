@@ -58,6 +58,19 @@ def first_logits(model: nn.Module, rows: Tensor) -> Tensor:
     return expect_logits(model, output, len(rows))
 
 
+def why_not(error: ValueError | KeyError | RuntimeError) -> str:
+    """Return why a method is left out, from what it raised when it was tried on a network.
+
+    Guards say in words why a method does not apply. Of anything else it is said that the method failed; memory that ran
+    out and an accelerator's faults are nothing about the method, and are raised again.
+    """
+    if isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError):
+        raise error
+    if isinstance(error, RuntimeError):
+        return f"it failed: {error}"
+    return str(error.args[0] if error.args else error)
+
+
 def _same(first: Tensor, second: Tensor, given: torch.dtype) -> bool:
     """Say whether the logits of a row, (K,) each, are equal up to rounding."""
     if torch.equal(first, second):

@@ -1,11 +1,10 @@
 """What a page does with the methods by name: find those that apply to a network, and make maps of one sign."""
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor, nn
 
 from nblib.checks import expect_one_of
-from nblib.engine import expect_images
+from nblib.engine import expect_images, why_not
 from nblib.methods.saliency.by_name import METHODS, saliency
 from nblib.targets import Target
 
@@ -61,10 +60,8 @@ def applicable(
         try:
             finite = saliency(model, images[:1], method=method, **chosen).isfinite().all()
             reasons |= {} if finite else {method: "its map of the first image is not finite"}
-        except torch.OutOfMemoryError:
-            raise
         except (ValueError, KeyError, RuntimeError) as error:
-            reasons[method] = str(error.args[0] if error.args else error)
+            reasons[method] = why_not(error)
         working += [] if method in reasons else [method]
     if not working:
         why = next(iter(reasons.values()), "none was named")

@@ -75,6 +75,25 @@ def test_maps_that_are_not_finite_do_not_apply(images):
     assert methods == ["rise"] and "not finite" in reasons["gradient"]
 
 
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, torch.AcceleratorError, RuntimeError])
+def test_a_failure_is_called_one_and_what_is_no_word_about_the_method_comes_up(images, kind):
+    class Faulty(FunctionalReLU):
+        def forward(self, images):
+            logits = super().forward(images)
+            if logits.requires_grad:
+                logits.register_hook(self.fail)
+            return logits
+
+        def fail(self, slope):
+            raise kind("no slope")
+
+    if kind is RuntimeError:
+        assert applicable(Faulty().eval(), images, ["gradient", "rise"]) == (["rise"], {"gradient": "it failed: no slope"})
+    else:
+        with pytest.raises(kind, match="no slope"):
+            applicable(Faulty().eval(), images, ["gradient", "rise"])
+
+
 def test_a_network_on_which_nothing_applies_is_refused(images):
     with pytest.raises(ValueError, match="no method applies to FunctionalReLU: .*training mode"):
         applicable(FunctionalReLU().train(), images)
