@@ -207,7 +207,7 @@ def _printed(name: str, claim: Claim) -> str:
     return f"{values[0] - sum(values[1:]):+.3f}".replace("-", "−")
 
 
-def comparison(name: str, profiles: Sequence[str], kind: str | None = None) -> Table:
+def comparison(name: str, profiles: Sequence[str] | Mapping[str, str], kind: str | None = None) -> Table:
     """Return what the papers print beside ours: a row a number, a column a profile.
 
     An effect has the verdict on its sign. A value from another setting than the paper's has none: the two could not be
@@ -216,16 +216,20 @@ def comparison(name: str, profiles: Sequence[str], kind: str | None = None) -> T
 
     Args:
         name: the lesson.
-        profiles: the columns on our side.
+        profiles: the columns on our side; as a mapping, each with the ending that the paper's numbers for its setting
+            have and the ledger's have not, such as "/vgg_11": others are not beside it.
         kind: "value" or "effect" leaves out the paper's numbers of the other kind.
     """
     papers = {number: paper for number, paper in ledger.published(name).items() if kind in (None, paper["kind"])}
     sets = claims.data_sets(name) if name in claims.lessons() else {}
+    endings = profiles if isinstance(profiles, Mapping) else dict.fromkeys(profiles, "")
     rows = []
     for number, paper in sorted(papers.items(), key=lambda pair: (pair[1]["paper"], pair[1]["what"])):
         source = f"{paper['paper']}, {paper['where'].split(',')[0]}"
         printed = f"{paper['value']:+.3f}".replace("-", "−")
-        rows.append([paper["what"], source, printed, *(_beside(name, number, paper, profile) for profile in profiles)])
+        ours = [_beside(name, number.removesuffix(ending), paper, profile) if number.endswith(ending) else "not run"
+                for profile, ending in endings.items()]
+        rows.append([paper["what"], source, printed, *ours])
     says = "What the papers print, and ours: mean over seeds, 95 % interval."
     heads = [sets.get(profile, profile) for profile in profiles]
     return table(rows, ["number", "source", "paper", *heads], caption=f"{says} {captions(name, profiles)}")

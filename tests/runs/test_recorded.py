@@ -178,6 +178,15 @@ def test_values_of_another_setting_have_no_verdict():
     assert [row[0] for row in recorded.comparison("lesson", ["recorded"], kind="effect").rows] == ["change"]
 
 
+def test_a_number_stands_beside_the_profile_of_its_setting_alone(book):
+    papers = {"change/a/net": PAPER | {"what": "change, net", "value": -0.01, "kind": "effect"}}
+    (book / "published/lesson.json").write_text(json.dumps(PUBLISHED | papers))
+    table = recorded.comparison("lesson", {"recorded": "", "cifar": "/net"}, kind="effect")
+    assert {row[0]: row[3:] for row in table.rows} == {
+        "change": ("+0.060 [+0.035, +0.085] supported", "not run"),
+        "change, net": ("not run", "−0.060 [−0.085, −0.035] supported")}
+
+
 def test_a_caption_tells_the_copies_and_commits_that_are_known(monkeypatch):
     runs = [{"seed": seed, "dataset": "cifar10", "copy": copy, "model": "net", "device": "CPU", "commit": commit}
             for seed, (copy, commit) in enumerate([("'small'", "unknown"), ("small", "abc1234"), ("unknown", "unknown")])]
