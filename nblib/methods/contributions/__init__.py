@@ -24,7 +24,8 @@ Args:
         tensor (C, 1, 1), (C, H, W) or (N, C, H, W), finite. The paper's is the data's mean colour.
     channel_axis: which axis of (N, ...) holds the channels; None means 1 of (N, C) and (N, C, H, W), and the last of
         tokens (N, T, D). Channels-last maps (N, H, W, C) need it: 3.
-    chunk_size: images in one pass through the network, 1 or more; None goes by their size. Results do not depend on it.
+    chunk_size: rows in one pass through the network, 1 or more: images, and of few images several points of their
+        paths; None goes by their size. Results do not depend on it, to rounding.
 
 Raises:
     ValueError: a model in training mode; images that are empty, not finite, or of another type; a target, layer, option

@@ -3,7 +3,8 @@ r"""Six ways to share the target's change out among the units of a layer.
 With h a layer's output, :math:`g=\partial f/\partial h`, and :math:`x(\alpha)=x_0+\alpha(x-x_0)`, they are the steps of
 a ladder: one slope at x for everything, slopes for each stretch of the way of the layer, or of the image.
 """
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -133,8 +134,7 @@ def _input_gradient(piece: Piece, settings: Settings) -> Outputs:
 def _smooth_gradient(piece: Piece, settings: Settings) -> Outputs:
     """Return the mean of activation × gradient over noisy copies."""
     total = [0.0] * len(piece.layers)
-    for field in settings.noise.to(piece.images):
-        outputs, slopes = piece.outputs_and_slopes(piece.images + field)
+    for outputs, slopes in piece.each(piece.images + field for field in settings.noise.to(piece.images)):
         total = [before + h * g / settings.steps for before, h, g in zip(total, outputs, slopes)]
     return total
 
@@ -142,13 +142,9 @@ def _smooth_gradient(piece: Piece, settings: Settings) -> Outputs:
 def _integrated_gradients(piece: Piece, settings: Settings) -> Outputs:
     """Return the slopes along the way of the image, each times the change of the layer over its interval."""
     before = slopes = total = None  # the outputs at the last bound, the last slopes
-    for share, takes_slope, is_bound in _stops(settings.quadrature, settings.steps):
-        earlier = slopes
-        if takes_slope:
-            outputs, slopes = piece.outputs_and_slopes(piece.at(share))
-        else:
-            outputs = piece.outputs(piece.at(share))
-        if not is_bound:
+    for stop, outputs, found in _looks(piece, _stops(settings.quadrature, settings.steps)):
+        earlier, slopes = slopes, found or slopes
+        if not stop.is_bound:
             continue
         if total is None:
             total = [torch.zeros_like(h) for h in outputs]
@@ -160,21 +156,37 @@ def _integrated_gradients(piece: Piece, settings: Settings) -> Outputs:
     return total
 
 
-def _stops(quadrature: str, steps: int) -> list[tuple[float, bool, bool]]:
-    """Return where a rule stops on the way: the share, whether it takes a slope there, whether an interval ends there.
+class Stop(NamedTuple):
+    """A point of the way where a rule looks at the network."""
+
+    share: float  # of the way
+    takes_slope: bool
+    is_bound: bool  # an interval ends there
+
+
+def _stops(quadrature: str, steps: int) -> list[Stop]:
+    """Return where a rule stops on the way.
 
     The intervals of the Gauss-Legendre rule are as long as its weights; each holds its point.
     """
     if quadrature in ("trapezoid", "left", "right"):
         ends = {"trapezoid": range(steps + 1), "left": range(steps), "right": range(1, steps + 1)}[quadrature]
-        return [(number / steps, number in ends, True) for number in range(steps + 1)]
+        return [Stop(number / steps, number in ends, True) for number in range(steps + 1)]
     points, weights = quadrature_rule(quadrature, steps)
     bounds = weights.cumsum(0)
     bounds[-1] = 1.0  # rounding aside
-    stops = [(0.0, False, True)]
+    stops = [Stop(0.0, False, True)]
     for point, bound in zip(points.tolist(), bounds.tolist()):
-        stops += [(point, True, False), (bound, False, True)]
+        stops += [Stop(point, True, False), Stop(bound, False, True)]
     return stops
+
+
+def _looks(piece: Piece, stops: list[Stop]) -> Iterator[tuple[Stop, Outputs, Outputs]]:
+    """Yield each stop with the outputs there, and the slopes where it takes them; of one kind, several in a pass."""
+    for takes_slope, alike in groupby(stops, lambda stop: stop.takes_slope):
+        alike = list(alike)
+        found = piece.each((piece.at(stop.share) for stop in alike), slopes=takes_slope)
+        yield from ((stop, *both) for stop, both in zip(alike, found))
 
 
 def _over_interval(quadrature: str, earlier: Outputs, slopes: Outputs) -> tuple[Iterable[Tensor], float]:

@@ -14,6 +14,7 @@ from nblib.targets import Target
 
 MAP_METHODS = ("input_gradient", "integrated_gradients", "activation_gradient")
 SIGNS = ("both", "positive", "negative")
+ROUNDING = 1e-5  # of an image's largest contribution: below it, a sum along a way has the sign of its rounding
 
 
 def contribution_map(
@@ -44,7 +45,8 @@ def contribution_map(
         method: where the two factors are taken. "input_gradient": both at x. "integrated_gradients": both all along
             the way from :math:`x_0`. "activation_gradient": g at x, :math:`\partial h/\partial x` all along the way.
         sign: "positive" or "negative" keeps the units whose contribution, by the same method, has that sign; "both" all
-            of them.
+            of them. A unit that is back where it began at the end of the way contributes nothing by
+            "integrated_gradients" and has no sign: what is left there is rounding.
         steps: intervals of the way, by the trapezoid rule.
         channel_axis: here, None lets the operations that made an output of rank 4 tell which axis has its channels.
 
@@ -67,7 +69,10 @@ def contribution_map(
     if sign != "both":
         found = contributions(model, images, layer, target=target, method=method, steps=steps, baseline=baseline,
                               chunk_size=chunk_size)[layer]
-        kept = found > 0 if sign == "positive" else found < 0
+        least = 0.0
+        if method == "integrated_gradients":
+            least = ROUNDING * found.abs().flatten(1).amax(1).view(-1, *[1] * (found.ndim - 1))
+        kept = found > least if sign == "positive" else found < -least
 
     def work(piece: Piece) -> Tensor:
         return _map(piece, None if kept is None else kept[piece.image], channels, channel_axis, method, steps)

@@ -43,6 +43,18 @@ def test_chunks_bound_the_rows_of_a_pass(model, function):
     assert max(rows) <= 3
 
 
+@pytest.mark.parametrize("method", ["integrated_gradients", "smooth_gradient"])
+def test_few_images_take_several_points_of_their_ways_in_a_pass(model, method):
+    rows = []
+    handle = model.conv1.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    few = contributions(model, some_images(3), LAYERS, method=method, steps=5, chunk_size=9)
+    handle.remove()
+    assert max(rows) == 9
+    one = contributions(model, some_images(3), LAYERS, method=method, steps=5, chunk_size=3)
+    for layer in LAYERS:
+        torch.testing.assert_close(few[layer], one[layer])
+
+
 @everything
 def test_single_precision_agrees_with_double(model, function):
     images = some_images()

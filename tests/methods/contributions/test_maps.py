@@ -1,6 +1,7 @@
 """Maps of channels against one backward pass a unit, and against the contributions that they share out."""
 import pytest
 import torch
+from torch import nn
 
 from nblib import targets
 from nblib.methods.contributions import contribution_map, contributions
@@ -50,6 +51,28 @@ def test_all_channels_of_a_cut_give_the_maps_of_saliency(model):
         for layer in ("relu1", "bn2"):
             torch.testing.assert_close(contribution_map(model, images, layer, None, method=method, **options),
                                        saliency(model, images, method=method, reduce=None, **more))
+
+
+class Tent(nn.Module):
+    """A channel that rises with the pixel, and one that rises to a half of it and is dark at 0 and at 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.units = nn.ReLU()
+
+    def forward(self, x):
+        plain = self.units(torch.cat([x, x.relu() - 2 * (x - 0.5).relu()], 1))
+        return (plain * torch.tensor([1.0, 0.7]).view(1, 2, 1, 1)).sum((2, 3)).cumsum(1)
+
+
+@pytest.mark.parametrize("steps", [3, 7, 10, 13, 30])
+def test_units_that_are_back_where_they_began_have_no_sign(steps):
+    def map_of(channels, **options):
+        return contribution_map(Tent().eval(), torch.ones(1, 1, 3, 3), "units", channels, target=targets.class_logit(1),
+                                method="integrated_gradients", steps=steps, **options)
+
+    torch.testing.assert_close(map_of(None, sign="positive"), map_of([0]), rtol=1e-5, atol=0)
+    assert map_of(None, sign="negative").abs().max() < 1e-6
 
 
 def test_channels_can_be_named_counted_or_weighted(model):
