@@ -78,7 +78,7 @@ def contribution_map(
         return _map(piece, None if kept is None else kept[piece.image], channels, channel_axis, method, steps)
 
     maps = by_pieces(work, model, images, layer, target=target, baseline=baseline, chunk_size=chunk_size)
-    return as_given(torch.cat(maps), images)
+    return as_given(torch.cat(maps).contiguous(), images)
 
 
 def _map(piece: Piece, mask: Tensor | None, channels: object, channel_axis: int | None, method: str,

@@ -24,6 +24,7 @@ from nblib.hooks import capture
 from nblib.targets import Target
 
 Outputs = list[Tensor]  # one (R, ...) a layer, in the order of the layers
+LARGE = 2**14  # pixels; a CPU's convolutions are a tenth faster where the channels of such images lie side by side
 ROOM = Room(2**16, 2**21, fewest=8)  # as for slopes at pixels; a ResNet-50 is a sixth faster with 8 rows than with 2
 
 
@@ -108,13 +109,25 @@ def by_pieces(
     """Check what was given; return `work(piece)` for all images in pieces that fit into memory, with graphs on."""
     check_inputs(model, images)
     start = baseline_for(images, baseline)
-    layers = expect_layers(model, layers, images[:1])
+    layers, layout = _checked(model, layers, images)
     value, results = explained(model, images, target, chunk_size), []
     size = rows_at_once(images[0, 0].numel(), images.device, chunk_size, ROOM)
     with torch.inference_mode(False), torch.enable_grad():
         for _, image in chunks(images, 1, size):
-            piece = Piece(model, layers, image, images[image].detach(), start[image].detach(),
+            rows, begins = (of[image].detach().contiguous(memory_format=layout) for of in (images, start))
+            piece = Piece(model, layers, image, rows, begins,
                           lambda logits, image=image: value(logits, image.repeat(len(logits) // len(image))),
                           max(1, size // len(image)))
             results.append(work(piece))
     return results
+
+
+def _checked(model: nn.Module, layers: Sequence[str], images: Tensor) -> tuple[list[str], torch.memory_format]:
+    """Return the layers, if they will do, and how the images are to lie in memory."""
+    if images.device.type == "cpu" and images[0, 0].numel() >= LARGE:
+        try:
+            side_by_side = images[:1].contiguous(memory_format=torch.channels_last)
+            return expect_layers(model, layers, side_by_side), torch.channels_last
+        except RuntimeError:  # as from `view`, by which some networks flatten their maps
+            pass
+    return expect_layers(model, layers, images[:1]), torch.contiguous_format

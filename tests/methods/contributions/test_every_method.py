@@ -55,6 +55,33 @@ def test_few_images_take_several_points_of_their_ways_in_a_pass(model, method):
         torch.testing.assert_close(few[layer], one[layer])
 
 
+class Flattening(nn.Module):
+    """A network that asks for maps whose places lie side by side in memory, by `view`."""
+
+    def __init__(self, flatten):
+        super().__init__()
+        self.conv1, self.relu1, self.linear = nn.Conv2d(3, 4, 9, 8), nn.ReLU(), nn.Linear(4 * 16 * 16, 3)
+        self.flatten = flatten
+
+    def forward(self, x):
+        return self.linear(self.flatten(self.relu1(self.conv1(x))))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_large_images_may_lie_in_memory_as_is_fastest(method):
+    torch.manual_seed(0)
+    viewing = Flattening(lambda maps: maps.view(len(maps), -1)).double().eval()
+    free = Flattening(lambda maps: maps.flatten(1)).double().eval()
+    free.load_state_dict(viewing.state_dict())
+    images, layouts = torch.rand(2, 3, 132, 132).double(), []
+    handle = free.conv1.register_forward_hook(
+        lambda _, args, __: layouts.append(args[0].is_contiguous(memory_format=torch.channels_last)))
+    found = contributions(free, images, "relu1", method=method, steps=3)["relu1"]
+    handle.remove()
+    assert all(layouts[-1:]) and found.is_contiguous()
+    torch.testing.assert_close(found, contributions(viewing, images, "relu1", method=method, steps=3)["relu1"])
+
+
 @everything
 def test_single_precision_agrees_with_double(model, function):
     images = some_images()
