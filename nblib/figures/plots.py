@@ -11,7 +11,7 @@ from nblib.figures.style import BLACK, GREY, GREY_LEVELS, MARKERS, NARROW, PALET
 
 
 def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, log_y: bool = False,
-           references: Mapping[str, float] | None = None, height: float = 3.2) -> Figure:
+           references: Mapping[str, float] | None = None, height: float = 3.2, width: float = WIDTH) -> Figure:
     """Draw lines that carry their names at their ends, each with a band where one is given.
 
     Args:
@@ -22,12 +22,13 @@ def curves(lines: Mapping[str, tuple], *, x: str, y: str, log_x: bool = False, l
         log_y: a logarithmic axis.
         references: name -> height of a dashed line, such as chance.
         height: of the figure, in inches.
+        width: of the figure, in inches.
 
     Raises:
         ValueError: no line, more lines than can be told apart, arrays that do not fit each other, or that hold no numbers.
     """
     _expect_few("lines", lines)
-    figure = new_figure(height)
+    figure = new_figure(height, width=width)
     axis = figure.subplots()
     ends = []
     for (name, line), colour, marker in zip(lines.items(), PALETTE, MARKERS):
@@ -105,8 +106,8 @@ def bars(values: Mapping[str, object], *, x: str, intervals: Mapping[str, object
 
 
 def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, quantity: str, digits: int = 2,
-            x: str = "", y: str = "") -> Figure:
-    """Show a matrix as coloured cells with their numbers written in them.
+            x: str = "", y: str = "", width: float | None = None) -> Figure:
+    """Show a matrix as coloured cells with their numbers written in them; one that rounds to zero has no sign.
 
     Args:
         matrix: (R, C); a cell that is NaN stays white and says "–".
@@ -116,6 +117,7 @@ def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, 
         digits: decimal places in the cells.
         x: what the columns are.
         y: what the rows are.
+        width: of the figure, in inches; None goes by the labels.
 
     Raises:
         ValueError: a matrix without two axes, or labels that do not fit it.
@@ -129,14 +131,14 @@ def heatmap(matrix, row_labels: Sequence[str], column_labels: Sequence[str], *, 
     known = np.abs(matrix[np.isfinite(matrix)])
     top = float(known.max(initial=0.0)) or 1.0
     short = max(map(len, row_labels)) <= 12 and sum(map(len, column_labels)) <= 45 and matrix.shape[1] <= 6
-    figure = new_figure(1.0 + 0.3 * len(matrix), width=NARROW if short else WIDTH)
+    figure = new_figure(1.0 + 0.3 * len(matrix), width=width or (NARROW if short else WIDTH))
     axis = figure.subplots()
     norm = Normalize(-top if signed else 0.0, top)
     shown = axis.imshow(matrix, cmap=SIGNED if signed else POSITIVE, norm=norm, aspect="auto")
     brightness = shown.to_rgba(matrix)[..., :3] @ GREY_LEVELS
     for (row, column), value in np.ndenumerate(matrix):
         finite = np.isfinite(value)
-        text = f"{value:.{digits}f}".replace("-", "−") if finite else "–"
+        text = f"{value:z.{digits}f}".replace("-", "−") if finite else "–"
         ink = "white" if finite and brightness[row, column] < 0.5 else BLACK
         axis.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
     turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, column_labels)) > 60 else {}

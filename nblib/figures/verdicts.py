@@ -13,6 +13,7 @@ from nblib.figures.style import BLACK, BLUE, GREY, VERMILION, new_figure
 WIDTH = 4.2  # inches; a phone shows three quarters of the size that a page does
 LETTERS = 62  # of a claim in one line
 LINE, HEADING, RULE, GAP = 0.165, 0.30, 0.34, 0.10  # inches: a line of text, a heading, an interval, the space below it
+LEAD = 0.05  # inches: the space between a sentence and its verdict
 LEFT, MIDDLE, RIGHT, WORDS = 0.02, 0.29, 0.56, 0.61  # shares of the width: where intervals end, and verdicts begin
 
 LEGEND = ("A point right of the line is on the claim's side. The number is the",
@@ -98,14 +99,14 @@ def _lines(row: Judged) -> tuple[list[str], list[str]]:
 def _height(row: Judged, sentence: Sequence[str], note: Sequence[str]) -> float:
     """Return the height of a row in inches."""
     words = RULE + max(0, len(note) - 1) * LINE if row.low is not None else max(1, len(note)) * LINE
-    return len(sentence) * LINE + words + GAP
+    return len(sentence) * LINE + LEAD + words + GAP
 
 
 def _draw(axis: Axes, row: Judged, sentence: Sequence[str], note: Sequence[str], top: float) -> None:
     """Draw one row below a height."""
     for number, line in enumerate(sentence):
         axis.text(LEFT, top + (number + 0.5) * LINE, line, va="center", fontsize=9, color=BLACK)
-    below = top + len(sentence) * LINE
+    below = top + len(sentence) * LINE + LEAD
     marker, colour, inside = SIGNS[row.verdict]
     if row.low is None:
         axis.text(LEFT, below + 0.5 * LINE, row.verdict, va="center", fontsize=8, fontweight="bold", color="#404040")

@@ -43,9 +43,14 @@ def test_a_bar_too_short_to_see_is_told_from_none():
 
 
 def test_heatmap_writes_its_numbers():
-    figure = figures.heatmap([[1.0, float("nan")], [-0.5, 0.0]], ["a", "b"], ["c", "d"], quantity="rank correlation")
+    figure = figures.heatmap([[1.0, float("nan")], [-0.5, -0.004]], ["a", "b"], ["c", "d"], quantity="rank correlation")
     assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "–", "−0.50", "0.00"]
     assert figure.axes[0].images[0].norm.vmin == -1
+
+
+def test_plots_are_as_wide_as_they_are_asked_to_be():
+    assert figures.curves({"a": ([0, 1], [0, 1])}, x="x", y="y", width=5).get_figwidth() == 5
+    assert figures.heatmap([[1.0]], ["a label of many letters"], ["b"], quantity="q", width=5).get_figwidth() == 5
 
 
 @pytest.mark.parametrize("call, message", [
