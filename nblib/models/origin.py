@@ -22,6 +22,7 @@ INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "pl
 ASIDE = INSTALLED | {Path(place).resolve() for place in (
     sys.prefix, sys.base_prefix, store.ROOT / "nblib", "/proc", "/sys", "/dev", "/etc",
     Path.home() / ".cache", Path.home() / ".config")}
+PACKAGES = {"site-packages", "dist-packages"}  # what installers name their folders, a user's own and others' too
 
 _watching: list[set[Path]] = []  # where what is read just now is noted
 _at_import: dict[str, set[Path]] = {}  # what was read while a reader's module was imported, by its name
@@ -101,7 +102,8 @@ def _note(event: str, arguments: tuple) -> None:
 
 def _is_own(path: Path) -> bool:
     """Say whether a file is neither the system's nor Python's nor an installed package's nor this library's."""
-    return not any(path.resolve().is_relative_to(place) for place in ASIDE)
+    found = path.resolve()
+    return not PACKAGES & set(found.parts) and not any(found.is_relative_to(place) for place in ASIDE)
 
 
 def _imported(modules: Iterable[str]) -> set[Path]:

@@ -73,6 +73,20 @@ def test_the_key_follows_each_file_that_is_imported_or_read(own, name):
     assert key() != before
 
 
+def test_a_package_that_is_installed_elsewhere_is_not_the_readers(own, monkeypatch):
+    installed = own / "lib/site-packages"
+    installed.mkdir(parents=True)
+    (installed / "own_library.py").write_text("import own_inside\n")
+    (installed / "own_inside.py").write_text("raise RuntimeError('it was imported to look into it')\n")
+    (own / "own_late.py").write_text("import sys\nif 0:\n    import own_library\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(installed)])
+    before = key()
+    (installed / "own_library.py").write_text("import own_inside  # another version\n")
+    assert key() == before
+    (own / "own_late.py").write_text("# changed\n")
+    assert key() != before
+
+
 def test_the_key_follows_weights_however_they_are_read(own):
     found = [key()]
     torch.save({"1.weight": torch.ones(2, 12), "2.weight": torch.ones(2, 2)}, own / "w.pt")
