@@ -120,7 +120,7 @@ def _fill(axis, cell, percentile: float, outline, scaled_by) -> None:
                          "(H, W)")
     if outline is not None and as_array(outline).any():
         mask = np.pad(as_array(outline).astype(float), 1)  # so that the border closes at the edge of the picture
-        places = [np.arange(-1, length - 1) for length in mask.shape]
+        places = [np.r_[-0.2, np.arange(length), length - 0.8] for length in values.shape[-2:]]  # and whole inside it
         for width, colour in BORDERS:
             axis.contour(places[1], places[0], mask, levels=[0.5], colors=[colour], linewidths=width)
         axis.set(xlim=(-0.5, values.shape[-1] - 0.5), ylim=(values.shape[-2] - 0.5, -0.5))

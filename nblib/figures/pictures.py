@@ -172,4 +172,6 @@ def _colour_bar(figure: Figure, axes, signed: bool, top: float | None, scale: st
     norm = Normalize(-(top or 1.0) if signed else 0.0, top or 1.0)
     colours = ScalarMappable(norm, SIGNED if signed else POSITIVE)
     beyond = "neither" if percentile == 100 else "both" if signed else "max"
-    figure.colorbar(colours, ax=axes, location="bottom", shrink=0.7, aspect=45, extend=beyond, label=label)
+    inch = 1 / figure.get_figheight()  # of shares of the height, or a tall figure would have a gap above its bar
+    figure.colorbar(colours, ax=axes, location="bottom", shrink=0.7, aspect=45, extend=beyond, label=label,
+                    fraction=0.15 * inch, pad=0.1 * inch)

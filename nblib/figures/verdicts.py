@@ -16,8 +16,9 @@ LINE, HEADING, RULE, GAP = 0.165, 0.30, 0.34, 0.10  # inches: a line of text, a 
 LEAD = 0.05  # inches: the space between a sentence and its verdict
 LEFT, MIDDLE, RIGHT, WORDS = 0.02, 0.29, 0.56, 0.61  # shares of the width: where intervals end, and verdicts begin
 
-LEGEND = ("A point right of the line is on the claim's side. The number is the",
-          "change itself: that of a fall is below zero.")
+LEGEND = ("The line is zero, or the threshold that the row names. Right of it lies",
+          "the claim's side: larger numbers, or smaller ones where the row says",
+          "“claim: below”. The number is the effect as it was measured.")
 
 # verdict -> marker, its colour, and what fills it: never told by colour alone
 SIGNS = {

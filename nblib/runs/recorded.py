@@ -176,7 +176,8 @@ def verdict_chart(name: str, profile: str = "recorded", **which) -> Figure:
         claim, shown = outcome.claim, outcome.word != "not tested"
         numbers = {"mean": statistics.mean(outcome.values), "threshold": claim.threshold, "direction": claim.direction,
                    "low": outcome.interval[0], "high": outcome.interval[1]} if shown else {}
-        asked = f"; threshold {claim.threshold:g}".replace("-", "−") if claim.threshold else ""
+        named = claim.threshold or claim.direction == "below"  # above zero is what a chart says of all other rows
+        asked = f"; claim:\u00a0{claim.direction}\u00a0{claim.threshold:g}".replace("-", "−") if named else ""
         row = Judged(sentence(claim), outcome.word, effect(outcome) + asked if shown else outcome.reason, **numbers)
         groups[claims.findings(name)[claim.finding]].append(row)
     return figures.verdict_chart(groups)
