@@ -87,6 +87,15 @@ def test_settings_are_all_combinations_and_named_by_what_differs():
             settings.combined("saliency_lab", {}, texts)
 
 
+def test_workers_elsewhere_may_have_a_gpu_that_this_machine_has_not():
+    (name, setting), = settings.combined("saliency_lab", {"device": "cuda:99", "image_size": 16}, []).items()
+    with pytest.raises(Refused, match="device 'cuda:99' was given"):
+        settings.expect_each("saliency_lab", {name: setting})
+    settings.expect_each("saliency_lab", {name: setting}, elsewhere=True)
+    with pytest.raises(Refused, match="device 'cdua' was given"):
+        settings.expect_each("saliency_lab", {name: setting | {"device": "cdua"}}, elsewhere=True)
+
+
 REFUSALS = [
     (["sweep", "first", "-p", "seed", "0..1", "-p", "model", "small_resnet,small_resne"], ["seed=0 model=small_resne:", "nearest"]),
     (["sweep", "first", "-o", "out.txt"], ["ending in .csv"]),

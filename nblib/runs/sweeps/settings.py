@@ -108,14 +108,19 @@ def _name(setting: Mapping[str, object]) -> str:
     return " ".join(f"{name}={value}" for name, value in setting.items()) or "the only setting"
 
 
-def expect_each(chapter: str, settings: Mapping[str, Mapping[str, object]]) -> None:
-    """Refuse a setting that could not work; those that differ in the seed alone are tried once."""
+def expect_each(chapter: str, settings: Mapping[str, Mapping[str, object]], *, elsewhere: bool = False) -> None:
+    """Refuse a setting that could not work; those that differ in the seed alone are tried once.
+
+    Args:
+        elsewhere: it runs on other machines, which may have a GPU where this one has none; they refuse what they lack.
+    """
     tried = set()
     for name, setting in settings.items():
         key = store.key({what: value for what, value in setting.items() if what != "seed"})
         if key not in tried:
             try:
-                parameters.check(chapter, setting)
+                there = elsewhere and re.fullmatch(r"(cuda(:\d+)?|mps)", str(setting.get("device")))
+                parameters.check(chapter, {**setting, "device": "cpu"} if there else setting)
             except Refused as error:
                 raise Refused(f"{name}: {error}") from None
         tried.add(key)

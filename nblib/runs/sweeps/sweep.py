@@ -33,7 +33,7 @@ def sweep(chapter: str, wanted: Settings, varied: Sequence[str], out: Path, *, w
         Refused: a setting that could not work, before the first is executed; a number that is not there to be drawn.
         WorkFailed: settings failed; the table holds the others.
     """
-    places = _places(chapter, wanted, clean=bool(record) and not dirty)
+    places = _places(chapter, wanted, clean=bool(record) and not dirty, elsewhere=bool(scheduler))
     work = {name: (wanted[name], path) for name, path in places.items() if not chapters.whole(path)}
     done = {name: path for name, path in places.items() if name not in work}
     lines = len(wanted)
@@ -61,7 +61,7 @@ def sweep(chapter: str, wanted: Settings, varied: Sequence[str], out: Path, *, w
                          f"{' and in the table' if found else ''}; the same command tries the others again")
 
 
-def _places(chapter: str, wanted: Settings, *, clean: bool) -> dict[str, Path]:
+def _places(chapter: str, wanted: Settings, *, clean: bool, elsewhere: bool) -> dict[str, Path]:
     """Return where the page of each setting is or will be kept; refuse a setting that could not work."""
     places = {}
     for name, values in wanted.items():
@@ -70,7 +70,7 @@ def _places(chapter: str, wanted: Settings, *, clean: bool) -> dict[str, Path]:
         except (ValueError, KeyError, RuntimeError, OSError):
             break  # it is refused below
     missing = {name: values for name, values in wanted.items() if name not in places or not places[name].exists()}
-    settings.expect_each(chapter, missing)
+    settings.expect_each(chapter, missing, elsewhere=elsewhere)
     return {name: places.get(name) or chapters.kept(chapter, values, shown=False, clean=clean)
             for name, values in wanted.items()}
 
