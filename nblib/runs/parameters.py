@@ -177,11 +177,21 @@ def _is_kind(value: object, kind: str) -> bool:
 
 
 def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
-    """Return all parameters of a chapter, `values` laid over the defaults; refuse what does not fit.
+    """Return all parameters of a chapter, as `complete` does; refuse also what is not there or does not do.
 
     Raises:
-        Refused: an unknown name, a wrong type, a value outside its limits, or a data set, model, layer or device that is
-            not there.
+        Refused: also a data set, model, layer or device that is not there.
+    """
+    full = complete(chapter, values)
+    _check_meaning(lesson_of(chapter), full)
+    return full
+
+
+def complete(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
+    """Return all parameters of a chapter, `values` laid over the defaults; what they name need not be there.
+
+    Raises:
+        Refused: an unknown name, a wrong type, or a value outside its limits.
     """
     known = declared(source(chapter))
     for name, value in values.items():
@@ -190,9 +200,7 @@ def check(chapter: str, values: Mapping[str, object]) -> dict[str, object]:
     values = {name: parsed(known[name], value) if isinstance(value, str) else value for name, value in values.items()}
     for name, value in values.items():
         check_one(known[name], value)
-    full = {name: parameter.default for name, parameter in known.items()} | values
-    _check_meaning(lesson_of(chapter), full)
-    return full
+    return {name: parameter.default for name, parameter in known.items()} | values
 
 
 def _check_meaning(lesson: str, values: Mapping[str, object]) -> None:

@@ -1,7 +1,7 @@
 """Texts of the command line, of files and of papermill mean what they say, by the declared kind."""
 import pytest
 
-from nblib.runs.parameters import Parameter, Refused, check_one, parsed
+from nblib.runs.parameters import Parameter, Refused, check, check_one, complete, parsed, profile
 
 SEED = Parameter("seed", "int", 0, "a seed", 0, 100000)
 RATE = Parameter("rate", "float", 0.1, "a rate", 0.000001, 1)
@@ -41,3 +41,14 @@ def test_a_text_that_means_nothing_is_refused_in_words(parameter, text, said):
     with pytest.raises(Refused) as refused:
         check_one(parameter, parsed(parameter, text))
     assert said in str(refused.value) and parameter.name in str(refused.value)
+
+
+def test_what_a_profile_sets_can_be_told_where_its_images_are_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBLIB_DATA", str(tmp_path))
+    chapter, set_there = "importance_lab", profile("pets", "importance_lab")
+    full = complete(chapter, set_there)
+    assert full.items() >= set_there.items() and full["seed"] == 0
+    with pytest.raises(Refused, match="oxford_pets was not found"):
+        check(chapter, set_there)
+    with pytest.raises(Refused, match="no parameter 'pach'"):
+        complete(chapter, {"pach": 8})
