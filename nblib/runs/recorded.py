@@ -232,7 +232,7 @@ def comparison(name: str, profiles: Sequence[str] | Mapping[str, str], kind: str
                 for profile, ending in endings.items()]
         rows.append([paper["what"], source, printed, *ours])
     says = "What the papers print, and ours: mean over seeds, 95 % interval."
-    heads = [sets.get(profile, profile) for profile in profiles]
+    heads = [sets.get(profile, profile.replace("_", " ")) for profile in profiles]
     return table(rows, ["number", "source", "paper", *heads], caption=f"{says} {captions(name, profiles)}")
 
 

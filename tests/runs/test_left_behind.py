@@ -177,7 +177,7 @@ def test_three_times_ctrl_c_shows_no_traceback(project, seconds):
         out, error = process.communicate(timeout=30)
     finally:
         (project.folder / "nblib/extra.py").unlink()
-    assert process.returncode == 130 and "interrupted" in error
+    assert process.returncode == 130 and "interrupted" in error, f"{process.returncode}: {error}"
     assert "Traceback" not in error and "KeyboardInterrupt" not in error and out == ""
 
 
