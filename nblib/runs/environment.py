@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from nblib import store
@@ -24,12 +25,22 @@ VERSIONS = ((3, 11), (3, 12))
 _interrupted_at = float("-inf")
 
 
-def interrupted(*_: object) -> None:
+def interrupted(_: int = signal.SIGINT, frame: FrameType | None = None) -> None:
     """Raise KeyboardInterrupt, as a handler of signals; once, for who presses Ctrl-C several times means one."""
     global _interrupted_at
     before, _interrupted_at = _interrupted_at, time.monotonic()
     if _interrupted_at - before > 1:
+        while frame is not None:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                leave()  # libraries in C++ end the process with a dump where an exception meets their import
+            frame = frame.f_back
         raise KeyboardInterrupt
+
+
+def leave() -> None:
+    """End the process at once, in one line, where Python can pass an interruption on to nobody."""
+    store.say("interrupted")
+    os._exit(130)
 
 
 def heed_interrupts() -> None:
@@ -39,8 +50,7 @@ def heed_interrupts() -> None:
     def unraisable(problem: object) -> None:
         if not issubclass(problem.exc_type, KeyboardInterrupt):
             return default(problem)
-        store.say("interrupted")  # where Python can pass it on to nobody, such as at the end of an import
-        os._exit(130)
+        leave()
 
     sys.unraisablehook = unraisable
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -181,6 +181,14 @@ def test_three_times_ctrl_c_shows_no_traceback(project, seconds):
     assert "Traceback" not in error and "KeyboardInterrupt" not in error and out == ""
 
 
+def test_an_interrupt_during_an_import_ends_in_one_line(tmp_path):
+    (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('went on')\n")
+    code = "from nblib.runs.environment import heed_interrupts\nheed_interrupts()\nimport slow\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                          env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(environment.ROOT)])})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "nblib: interrupted\n")
+
+
 def test_files_older_than_1980_are_packed(tmp_path):
     (tmp_path / "html").mkdir()
     (tmp_path / "html/index.html").write_text("old")
