@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from nblib import store
 from nblib.runs import bookkeeping, parameters
+from nblib.runs.environment import ALLOCATION
 
 WAITED = re.compile(r"^nblib: .*, waiting for it\n", re.M)  # what `store.hold` says
 TIE = "from nblib import store as _; _.end_with({}); del _"  # the kernel's first line
@@ -191,7 +192,7 @@ def apart(work: Sequence[tuple[str, Mapping[str, object], Path]], jobs: int = 1,
                 words = chapter, json.dumps(values), str(target), "loud" if progress else ""
                 command = store.tied("nblib.runs.chapters:main", *words)
                 said = tempfile.TemporaryFile("w+")
-                environ = {"OMP_NUM_THREADS": str(threads)} | os.environ  # what the caller chose holds
+                environ = {"OMP_NUM_THREADS": str(threads)} | ALLOCATION | os.environ  # what the caller chose holds
                 with store.deaf():
                     running[chapter] = subprocess.Popen(command, stdout=said, env=environ), said, target
             for chapter, (process, said, target) in list(running.items()):

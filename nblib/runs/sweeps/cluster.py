@@ -11,6 +11,7 @@ from distributed.scheduler import KilledWorker
 
 from nblib import store
 from nblib.runs import chapters
+from nblib.runs.environment import ALLOCATION
 from nblib.runs.parameters import Refused, WorkFailed
 
 PATIENCE = 10  # seconds for a scheduler to answer
@@ -19,6 +20,7 @@ PATIENCE = 10  # seconds for a scheduler to answer
 def execute(chapter: str, values: Mapping[str, object], key: str) -> tuple[str | None, str]:
     """Execute a setting on a worker, in a process that ends with it; return the executed notebook, or None and why."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.update(ALLOCATION)  # Dask asks for the opposite, and a lab would take half as long again
     try:
         target = chapters.kept(chapter, values, shown=False)
         if target.stem != key:
