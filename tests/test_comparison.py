@@ -7,7 +7,7 @@ from nblib.methods.importance import importance_map
 from nblib.methods.saliency import b_cos_alpha, saliency
 from nblib.metrics import trivial_maps
 from nblib.models import build
-from nblib.targets import class_logit
+from nblib.targets import class_logit, contrast
 from tests.fixtures.importance import an_ia, some_images
 from tests.fixtures.networks import SmallNet, settled
 from tests.fixtures.refusals import check, refused
@@ -63,6 +63,17 @@ def test_the_lowest_patch_is_zero_where_that_is_asked_for():
     low = plain.amin(1, keepdim=True)
     torch.testing.assert_close(stretched, (plain - low) / (1 - low))
     assert low.min() > 0
+
+
+def test_patches_of_rise_are_those_of_its_map_also_where_some_pixels_are_negative():
+    def shifted(logits):
+        return contrast(0, 1)(logits) + 0.8
+
+    for target in (None, shifted):
+        pixels = saliency(NET, IMAGES, method="rise", target=target, **QUICK["rise"])
+        found = patch_maps(NET, IMAGES, patch=4, methods=["rise"], target=target, options=QUICK)["rise"]
+        torch.testing.assert_close(found, by_hand(pixels.clamp(min=0), 4), rtol=1e-6, atol=1e-6)
+    assert pixels.min() < 0 < pixels.max()
 
 
 def test_a_target_is_explained_and_a_batch_changes_nothing():

@@ -86,13 +86,15 @@ def patch_maps(
     found = {}
     for method in methods:
         chosen = ({"window": patch} if method == "occlusion" else {}) | dict((options or {}).get(method, {}))
+        pooled = method == "rise" and target is None  # a mean of probabilities: no pixel is below zero, none loses a sign
+        chosen |= {"patch": patch} if pooled else {}
         if method == "b_cos":
             maps = b_cos_alpha(model if b_cos is None else b_cos, images, target=target, **chosen)
         elif sign == "magnitude":
             maps = unsigned_maps(model, images, method=method, target=target, **chosen)
         else:
             maps = positive(saliency(model, images, method=method, target=target, **chosen))
-        found[method] = scaled(to_patches(maps.detach(), patch))
+        found[method] = scaled(maps.detach() if pooled else to_patches(maps.detach(), patch))
     return found if ia is None else found | {"importance": importance_map(ia, images)}
 
 

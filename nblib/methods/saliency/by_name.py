@@ -59,7 +59,7 @@ def saliency(
 
     Returns:
         (N, H, W), raw and signed. With `reduce=None` (N, C, H, W), where C is 1 for the methods that see no colours:
-        the class activation maps, occlusion and RISE.
+        the class activation maps, occlusion and RISE. RISE's option `patch` makes H and W those of the patches.
 
     Raises:
         ValueError: also an unknown method, reduction or option, with the nearest choice.

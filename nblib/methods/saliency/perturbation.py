@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from nblib.checks import expect_int, expect_number, expect_room
 from nblib.engine import baseline_for, check_inputs, chunks, exactly, explained, logits_of, precise, seeded
+from nblib.models.importance import expect_patch
 from nblib.targets import Target, class_probability
 
 
@@ -92,6 +93,7 @@ def rise(
     masks: int = 6000,
     cells: int = 8,
     p: float = 0.1,
+    patch: int | None = None,
     seed: int = 0,
     chunk_size: int | None = None,
 ) -> Tensor:
@@ -107,12 +109,14 @@ def rise(
         masks: M; the error falls as :math:`1/\sqrt M`.
         cells: the grid's side.
         p: the probability of a cell to be on, in (0, 1].
+        patch: the side of patches in pixels, which divides H and W: the map's mean over each, without the map itself,
+            from the masks' means.
 
     Other arguments: as in `nblib.methods.saliency`.
 
     Returns:
-        (N, 1, H, W), in target units; ≥ 0 for a probability, with a large constant part: before a threshold,
-        `normalize_min_max` is the sensible normalisation.
+        (N, 1, H, W), or (N, 1, H/patch, W/patch), in target units; ≥ 0 for a probability, with a large constant part:
+        before a threshold, `normalize_min_max` is the sensible normalisation.
 
     Source: Petsiuk, Das and Saenko (2018), section 3. The defaults are those of the authors' code (Saliency.ipynb of
     eclique/RISE); the paper's text has 8,000 masks, 7 cells and p = 0.5. Engine: ours; captum has none.
@@ -124,25 +128,40 @@ def rise(
         raise ValueError("p=0 was given, expected above 0: no cell would ever be seen")
     expect_room(f"masks={masks}, cells={cells}", masks * cells**2)
     value = explained(model, images, target, chunk_size, class_probability)
-    height, width = images.shape[2:]
-    cell = torch.tensor([math.ceil(height / cells), math.ceil(width / cells)])
+    size = images.shape[2:]
     generator = seeded(seed)
-    on = (torch.rand(masks, 1, cells, cells, generator=generator) < p).to(precise(images[:0]))
-    shift = (torch.rand(masks, 2, generator=generator) * cell).long()  # from 0 to cell - 1
-
-    def soft_masks(first: int, last: int) -> Tensor:  # (last - first, H, W)
-        large = functional.interpolate(on[first:last], size=((cells + 1) * cell).tolist(), mode="bilinear")
-        cuts = [m[0, y : y + height, x : x + width] for m, (y, x) in zip(large, shift[first:last].tolist())]
-        return torch.stack(cuts)
-
+    on = (torch.rand(masks, cells, cells, generator=generator) < p).to(precise(images[:0]))
+    cell = torch.tensor([math.ceil(side / cells) for side in size])
+    shift = (torch.rand(masks, 2, generator=generator) * cell).long().to(images.device)  # from 0 to cell - 1
+    pixels = [cells_of(side, cells, 1).to(on) for side in size]
+    parts = pixels if patch is None else [cells_of(side, cells, expect_patch(side, patch)).to(on) for side in size]
     with torch.no_grad():
-        total = on.new_zeros(len(images), height * width)
+        total = on.new_zeros(len(images), *(axis.shape[1] for axis in parts))
         for step, image in chunks(images, masks, chunk_size):
             first, last = int(step[0]), int(step[-1]) + 1
-            seen = soft_masks(first, last)
+            drawn = on[first:last], shift[first:last]
+            with exactly(images):
+                seen = soft_masks(*drawn, *pixels)
             rows = (images[image] * seen[step - first].unsqueeze(1)).to(images.dtype)
             scores = total.new_zeros(len(images), last - first)
             scores[image, step - first] = value(logits_of(model, rows), image).to(total)
             with exactly(images):
-                total += scores @ seen.flatten(1)
-        return (total / (masks * p)).view(len(images), 1, height, width).to(images.dtype)
+                weights = seen if patch is None else soft_masks(*drawn, *parts)
+                total += torch.einsum("nm,mhw->nhw", scores, weights)
+        return (total / (masks * p)).unsqueeze(1).to(images.dtype)
+
+
+def cells_of(side: int, cells: int, patch: int) -> Tensor:
+    """Return how much of each cell a patch sees at each shift, (shifts, side/patch, cells); patches of 1 are pixels."""
+    cell = math.ceil(side / cells)
+    large = functional.interpolate(torch.eye(cells, dtype=torch.float64).unsqueeze(0), size=(cells + 1) * cell,
+                                   mode="linear").squeeze(0)
+    return torch.stack([functional.avg_pool1d(large[:, y : y + side], patch).T for y in range(cell)])
+
+
+def soft_masks(on: Tensor, shift: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """Enlarge grids (M, cells, cells) of cells that are on, each at its shift (M, 2), to masks (M, H, W) or their means.
+
+    Enlarging bilinearly, cutting out and averaging over patches are linear, first downwards, then across: two products.
+    """
+    return down[shift[:, 0]] @ on @ across[shift[:, 1]].mT

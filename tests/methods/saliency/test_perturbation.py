@@ -52,11 +52,23 @@ def test_rise_with_every_cell_on_gives_the_probability_everywhere(model):
 
 def test_patch_means_of_a_rise_map_come_from_patch_means_of_its_masks(model):
     image, count, cells, p = some_images(1), 9, 4, 0.5
-    patches = to_patches(saliency(model, image, method="rise", masks=count, cells=cells, p=p, seed=2), 4)
+    ask = {"method": "rise", "masks": count, "cells": cells, "p": p, "seed": 2}
     generator = torch.Generator().manual_seed(2)
     grids = (torch.rand(count, 1, cells, cells, generator=generator) < p).double()
     shifts = (torch.rand(count, 2, generator=generator) * 3).long().tolist()
     masks = torch.stack([reference.rise_mask(grid[0], 12, 12, shift) for grid, shift in zip(grids, shifts)])
     scores = model(image * masks.unsqueeze(1)).softmax(1)[:, model(image).argmax(1)].detach()
     expected = scores.T @ to_patches(masks, 4).flatten(1) / (count * p)
-    torch.testing.assert_close(patches.flatten(1), expected, rtol=1e-6, atol=1e-6)
+    for patches in (to_patches(saliency(model, image, **ask), 4), saliency(model, image, **ask, patch=4)):
+        torch.testing.assert_close(patches.flatten(1), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("double", [True, False])
+@pytest.mark.parametrize("patch", [1, 2, 3, 6])
+def test_pooled_masks_give_the_patches_of_the_full_map(model, patch, double):
+    kind = torch.float64 if double else torch.float32
+    net, images = model.to(kind), some_images(2)[..., :6].to(kind)
+    ask = {"method": "rise", "masks": 50, "cells": 3, "seed": 4, "chunk_size": 7}
+    full, pooled = to_patches(saliency(net, images, **ask), patch), saliency(net, images, **ask, patch=patch)
+    assert pooled.shape == (2, 12 // patch, 6 // patch) and pooled.dtype == kind
+    assert (pooled - full).abs().max() <= (1e-12 if double else 1e-6) * full.abs().max()

@@ -107,6 +107,8 @@ REFUSED = [
     (lambda: saliency(NET, IMAGES, method="rise", masks=10**13), "masks=10000000000000.*memory"),
     (lambda: saliency(NET, IMAGES, method="rise", cells=10**9), "cells=1000000000.*memory"),
     (lambda: saliency(NET, IMAGES, method="rise", p="half"), "p='half'"),
+    (lambda: saliency(NET, IMAGES, method="rise", patch=7), "patch=7 was given, which does not divide images of"),
+    (lambda: saliency(NET, IMAGES, method="rise", patch=0), "patch=0"),
     (lambda: saliency(NET, IMAGES, method="grad_cam", layer=3), "layer 3"),
     (lambda: saliency(NET, IMAGES, method="grad_cam", layer=["relu2"]), r"layer \['relu2'\]"),
     (lambda: saliency(NET, IMAGES, method="grad_cam", layer=NET.relu2), "layer ReLU"),
