@@ -14,7 +14,7 @@ from nblib.models import build
 from nblib.models.vit import neuron_layers
 from nblib.targets import class_logit, class_probability
 from tests.fixtures.importance import an_ia, some_images
-from tests.fixtures.networks import settled
+from tests.fixtures.networks import Faulty, settled
 from tests.fixtures.refusals import check, refused
 
 NET = settled(build("small_resnet", classes=4, size=16, seed=1)).double()
@@ -125,23 +125,6 @@ def test_where_relus_are_functions_pathways_go_through_what_is_never_negative():
     working, reasons = explainers(net, some_images(4), methods=["pathway_gradient"])
     assert "pathway_gradient" in working, reasons
     assert working["pathway_gradient"](some_images(4), torch.tensor([0, 1, 2, 0])).any()
-
-
-class Faulty(Functional):
-    """A network whose gradient raises an error."""
-
-    def __init__(self, error):
-        super().__init__()
-        self.error = error
-
-    def forward(self, images):
-        logits = super().forward(images)
-        if logits.requires_grad:
-            logits.register_hook(self.fail)
-        return logits
-
-    def fail(self, slope):
-        raise self.error
 
 
 def test_a_method_that_fails_is_left_out_and_said_to_have_failed():

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from nblib.methods.saliency import METHODS, SHORT_NAMES, applicable, saliency, unsigned_maps
 from nblib.models.b_cos import small_b_cos
-from tests.fixtures.networks import SmallNet, settled
+from tests.fixtures.networks import Faulty, SmallNet, settled
 
 
 class FunctionalReLU(nn.Module):
@@ -77,21 +77,12 @@ def test_maps_that_are_not_finite_do_not_apply(images):
 
 @pytest.mark.parametrize("kind", [torch.OutOfMemoryError, torch.AcceleratorError, RuntimeError])
 def test_a_failure_is_called_one_and_what_is_no_word_about_the_method_comes_up(images, kind):
-    class Faulty(FunctionalReLU):
-        def forward(self, images):
-            logits = super().forward(images)
-            if logits.requires_grad:
-                logits.register_hook(self.fail)
-            return logits
-
-        def fail(self, slope):
-            raise kind("no slope")
-
+    net = settled(Faulty(kind("no slope"))).to(images.dtype)
     if kind is RuntimeError:
-        assert applicable(Faulty().eval(), images, ["gradient", "rise"]) == (["rise"], {"gradient": "it failed: no slope"})
+        assert applicable(net, images, ["gradient", "rise"]) == (["rise"], {"gradient": "it failed: no slope"})
     else:
         with pytest.raises(kind, match="no slope"):
-            applicable(Faulty().eval(), images, ["gradient", "rise"])
+            applicable(net, images, ["gradient", "rise"])
 
 
 def test_a_network_on_which_nothing_applies_is_refused(images):
