@@ -176,8 +176,7 @@ def verdict_chart(name: str, profile: str = "recorded", **which) -> Figure:
         claim, shown = outcome.claim, outcome.word != "not tested"
         numbers = {"mean": statistics.mean(outcome.values), "threshold": claim.threshold, "direction": claim.direction,
                    "low": outcome.interval[0], "high": outcome.interval[1]} if shown else {}
-        named = claim.threshold or claim.direction == "below"  # above zero is what a chart says of all other rows
-        asked = f"; claim:\u00a0{claim.direction}\u00a0{claim.threshold:g}".replace("-", "−") if named else ""
+        asked = f"; claim:\u00a0{bar(claim)}" if bar(claim) else ""
         row = Judged(sentence(claim), outcome.word, effect(outcome) + asked if shown else outcome.reason, **numbers)
         groups[claims.findings(name)[claim.finding]].append(row)
     return figures.verdict_chart(groups)
@@ -186,6 +185,13 @@ def verdict_chart(name: str, profile: str = "recorded", **which) -> Figure:
 def sentence(claim: Claim) -> str:
     """Return a claim's sentence, with a word before those that are ours."""
     return f"Control: {claim.text}" if claim.control else claim.text
+
+
+def bar(claim: Claim) -> str:
+    """Return the side of the threshold that a claim names, as text; "" for above zero, which is that of most."""
+    if not claim.threshold and claim.direction != "below":
+        return ""
+    return f"{claim.direction}\u00a0{claim.threshold:g}".replace("-", "−")
 
 
 def margin(outcome: Outcome) -> str:

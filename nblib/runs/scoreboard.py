@@ -6,8 +6,9 @@ from nblib.runs.claims import VERDICTS, Outcome
 
 HEAD = """# Scoreboard
 
-Every claim of the papers that a number can test, in a row, with what our recorded runs say of it. A claim names a
-number and the side of a threshold on which it has to lie.
+Every claim of the papers that a number can test, in a row, with what our recorded runs say of it. The papers, P0 to P4,
+are named on the {ref}`first page <papers>`. A claim names a number and the side of a threshold on which it has to lie.
+That side stands in brackets behind it; where none stands, it is above zero.
 
 - **supported**: the 95 % interval over seeds lies on the claim's side.
 - **contradicted**: it lies on the other side.
@@ -18,8 +19,10 @@ The *margin* goes from the threshold to the interval's nearer end, in half width
 verdict is a close one: rounding differs between processors and numbers of threads, and may turn it.
 
 The interval is Student's t over seeds, for shares on the logit scale. One rule gives all verdicts here, in the charts
-and in the text. Rows that begin with *Control* are ours: they ask a claim of the paper in a stricter way, and are not
-counted with the papers'. So are the claims of the *book*, on all methods side by side, which no paper makes.
+and in the text. Rows that begin with *Control* are ours, and are not counted with the papers'. They ask a claim in a
+stricter way, or ask whether the same is there where it should not be, such as with random weights: there *supported*
+speaks against what the paper makes of its claim. So read a claim with the controls below it. The claims of the *book*,
+on all methods side by side, which no paper makes, are not counted either.
 
 A verdict holds for the data, the network and the size that stand above its table. It does not say that a paper is wrong
 about its own networks. And among so many intervals a few exclude their threshold by chance.
@@ -81,7 +84,7 @@ def _lesson(name: str) -> str:
     parts.append("\n".join(f"- {recorded.caption(name, profile)}" for profile in sets) + "\n")
     for finding, said in claims.findings(name).items():
         columns = [claims.outcomes(name, profile, findings=[finding]) for profile in sets]
-        rows = [[recorded.sentence(first.claim), _place(first), *map(_cell, (first, *others))]
+        rows = [[_claim(first), _place(first), *map(_cell, (first, *others))]
                 for first, *others in zip(*columns)]
         parts.append(f"### {said}\n\n" + _table(["claim", "place", *sets.values()], rows))
     return "\n".join(parts)
@@ -90,6 +93,12 @@ def _lesson(name: str) -> str:
 def _seeds(name: str, profile: str) -> int:
     """Return how many seeds are recorded, or how many a claim needs."""
     return len({facts["seed"] for facts in ledger.facts(name, profile)}) or claims.LEAST
+
+
+def _claim(outcome: Outcome) -> str:
+    """Return a claim's sentence, with the side of its threshold where that is another than above zero."""
+    bar = recorded.bar(outcome.claim) if outcome.claim.direction else ""
+    return recorded.sentence(outcome.claim) + (f" (*{bar}*)" if bar else "")
 
 
 def _place(outcome: Outcome) -> str:
