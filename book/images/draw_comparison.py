@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from nblib.runs import parameters
 
 SHOWN = ("guided_backprop", "grad_cam", "craft", "contributions", "pathway_gradient", "importance")  # every family
-SHORT = {"guided_backprop": "guided", "grad_cam": "Grad-CAM", "craft": "concepts", "contributions": "contrib.",
-         "pathway_gradient": "pathway", "importance": "IA"}
+NAMES = ("guided\nbackprop", "\nGrad-CAM", "\nconcepts", "contri-\nbutions", "pathway\ngradient", "impor-\ntance")
 
 
 def comparison() -> Figure:
@@ -52,7 +51,7 @@ def comparison() -> Figure:
         rows.append([picture[0], *(explain[method](picture, label)[0] for method in SHOWN)])
         labels.append(f"generated: “{test.classes[label[0]]}”, {name}")
     tag = test.parts[one] == PARTS["shortcut"]
-    return panels(rows, columns=["image", *(SHORT.get(name, name) for name in SHOWN)], labels=labels,
+    return panels(rows, columns=["\nimage", *NAMES], labels=labels,
                   outlines=[None, tag, tag, tag])
 
 

@@ -47,7 +47,7 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
     Args:
         rows: of cells: a picture (3, H, W) in [0, 1], a finite map (H, W), or None for an empty place. Sizes may
             differ.
-        columns: a text above each column, once.
+        columns: a text of one line or more above each column, once.
         labels: a text above each row, over its whole width.
         titles: a text above each cell, in rows as the cells.
         outlines: for each row None, or a mask (H, W) whose border is drawn on all its pictures.
@@ -72,12 +72,13 @@ def panels(rows: Sequence[Sequence], *, columns: Sequence[str] | None = None, la
     named = [bool(label) for label in labels or [""] * len(rows)]
     above = [LINE * name + LINE * any(head) for name, head in zip(named, titles or [()] * len(rows))]
     apart = [APART * (name and number > 0) for number, name in enumerate(named)]
-    height = LINE * (columns is not None) + sum(above) + sum(apart) + len(rows) * side + (len(rows) - 1) * GAP
+    heads = LINE * max((name.count("\n") + 1 for name in columns or ()), default=0)
+    height = heads + sum(above) + sum(apart) + len(rows) * side + (len(rows) - 1) * GAP
     figure = Figure(figsize=(width, height))
     text = {"fontsize": LETTERS, "va": "top"}
     for place, name in enumerate(columns or ()):
         figure.text((place * (side + GAP) + side / 2) / width, 1 - 0.02 / height, name, ha="center", **text)
-    top = height - LINE * (columns is not None)
+    top = height - heads
     for number, row in enumerate(rows):
         top -= apart[number]
         if named[number]:

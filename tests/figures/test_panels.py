@@ -31,6 +31,15 @@ def test_cells_of_several_sizes_stand_in_rows_under_their_texts():
     assert [len(axis.collections) for axis in axes] == [0, 0, 2, 2, 2], "outlines belong to their row"
 
 
+def test_names_of_columns_may_have_several_lines_which_make_the_figure_taller_and_not_the_cells_smaller():
+    lone, both = (panels([[PICTURE, MAP]], columns=["image", name]) for name in ("map", "a map of\ntwo lines"))
+    (_, height), (_, taller) = (figure.get_size_inches() for figure in (lone, both))
+    assert taller > height
+    before, after = (drawn(figure)[0].get_position() for figure in (lone, both))
+    assert after.height * taller == pytest.approx(before.height * height)
+    assert (1 - after.y1) * taller == pytest.approx(2 * (1 - before.y1) * height), "two lines have the room of two"
+
+
 def test_a_map_has_a_scale_of_its_own_with_zero_at_its_beginning_or_in_its_middle():
     first, second = drawn(panels([[torch.arange(100.0).reshape(10, 10), torch.arange(-50.0, 50).reshape(10, 10)]]))
     assert first.images[0].get_clim() == pytest.approx((0, np.percentile(np.arange(100), 99)))
