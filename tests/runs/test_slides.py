@@ -57,9 +57,10 @@ def test_sentences_keep_the_order_of_the_page_and_none_is_cut_off_from_what_turn
     places, rest = slides.evaluate("""() => {
         const text = paragraph => paragraph.textContent.trim();
         const page = [...document.querySelectorAll("article p")].map(text);
-        const said = [...document.querySelectorAll(".nblib-said > p")].map(text);
-        const places = said.map(words => page.findIndex(whole => whole.startsWith(words.slice(0, -1))));
-        return [places, said.map((words, number) => page[places[number]]?.slice(words.length).trim())];
+        const paragraphs = [...document.querySelectorAll(".nblib-said > p")];
+        const rest = paragraphs.map(p => p.querySelector(".nblib-rest")?.textContent ?? "");
+        const said = paragraphs.map(p => text(p).replace(/\\s*…$/, ""));
+        return [said.map(words => page.findIndex(whole => whole.includes(words.slice(0, -1)))), rest.map(words => words.trim())];
     }""")
     assert -1 not in places and places == sorted(places)
     assert sum(bool(words) for words in rest) >= 1, "nothing is left out: these are no slides"
@@ -67,14 +68,101 @@ def test_sentences_keep_the_order_of_the_page_and_none_is_cut_off_from_what_turn
     assert not turned, turned
 
 
-def test_exercises_stay_on_the_page_and_the_way_back_to_it_is_there(slides):
-    assert not {"Exercises", "Run it yourself"} & set(slides.locator(".nblib-slide h2").all_inner_texts())
+def test_the_key_down_or_a_click_opens_the_paragraphs_and_the_key_up_shortens_them(slides):
+    opened = 0
+    for number in range(count(slides)):
+        slide = slides.locator(".nblib-slide.shown")
+        marks, rest = slide.locator(".nblib-more"), slide.locator(".nblib-rest")
+        assert marks.count() == rest.count()
+        if marks.count():
+            assert marks.first.is_visible() and not rest.first.is_visible()
+            slides.keyboard.press("ArrowDown")
+            assert rest.last.is_visible() and not marks.last.is_visible()
+            assert slide.evaluate("box => parseFloat(getComputedStyle(box).fontSize)") >= 17
+            assert slide.evaluate("box => box.scrollHeight <= box.clientHeight + 1"), f"slide {number + 1} is longer than the screen"
+            slides.keyboard.press("ArrowUp")
+            assert not rest.first.is_visible()
+            marks.first.click()
+            assert rest.last.is_visible()
+            slides.emulate_media(media="print")
+            assert not rest.first.is_visible() and not marks.first.is_visible()
+            slides.emulate_media(media="screen")
+            opened += 1
+        slides.keyboard.press("ArrowRight")
+    assert opened >= 3
+
+
+def test_no_sentence_speaks_of_code_and_no_commit_is_named(slides):
+    said = slides.locator(".nblib-said > p").evaluate_all("all => all.map(p => p.textContent.trim())")
+    code = [words for words in said if re.match(r"(These are the|That is the share|Each pair|As code)", words)
+            or re.search(r"\b[Aa]s code[^.?!]*[.:]$|must give[^.?!]*[.:]$|Recorded runs behind", words)]
+    assert not code, code
+
+
+def test_a_picture_that_is_longer_than_the_screen_says_so_and_scrolls_by_key(slides):
+    tall = slides.locator(".nblib-slide").evaluate_all("""all => all.flatMap((slide, number) => {
+        const picture = slide.querySelector("figure img");
+        return picture && picture.naturalHeight > 1.4 * picture.naturalWidth ? [number] : [];
+    })""")
+    assert tall, "the chart of verdicts is as high as several screens"
+    slides.evaluate("number => { location.hash = `#${number + 1}`; }", tall[-1])
+    slide = slides.locator(".nblib-slide.shown")
+    slides.wait_for_function("number => document.querySelector('.nblib-slides output').textContent.startsWith(`${number} /`)",
+                             arg=tall[-1] + 1)
+    frame = slide.locator(".nblib-exhibit")
+    assert "▼" in frame.evaluate("box => getComputedStyle(box, '::after').content")
+    assert frame.locator("figcaption").bounding_box()["y"] < frame.locator("img").bounding_box()["y"]
+    if slide.locator(".nblib-rest").count():
+        slides.keyboard.press("ArrowDown")
+    height = frame.evaluate("box => box.clientHeight")
+    for _ in range(30):
+        before = frame.evaluate("box => box.scrollTop")
+        slides.keyboard.press("ArrowDown")
+        assert frame.evaluate("box => box.scrollTop") - before <= 0.9 * height
+    assert frame.evaluate("box => box.scrollTop + box.clientHeight >= box.scrollHeight - 2 && box.scrollTop > 100")
+    slides.wait_for_function("() => !document.querySelector('.shown .nblib-exhibit').matches('.goes-on')")
+
+
+def test_captions_have_letters_of_one_size(slides):
+    sizes = slides.locator(".nblib-slide figcaption p").evaluate_all(
+        "all => all.map(p => [...p.querySelectorAll('.caption-number, .caption-text')].map(x => getComputedStyle(x).fontSize))")
+    assert sizes and all(len(set(both)) == 1 for both in sizes), sizes
+
+
+def test_a_long_list_goes_over_several_slides_with_what_leads_to_it(slides):
+    lists = slides.locator(".nblib-said > :is(ol, ul)").evaluate_all("all => all.map(list => list.children.length)")
+    assert lists and max(lists) <= 5
+    summary = slides.locator(".nblib-slide", has=slides.locator("h2", has_text=re.compile("^Summary$")))
+    assert summary.first.locator("ul, ol").count() and summary.first.locator(".nblib-said > p").count()
+    whole = slides.locator("#summary li").count()
+    assert summary.locator("li").count() == whole
+    starts = slides.locator(".nblib-said > ol").evaluate_all("all => all.map(list => [list.start, list.children.length])")
+    assert all(start == 1 or start == before + number for (before, number), (start, _) in zip(starts, starts[1:]))
+
+
+def test_tasks_are_on_a_slide_without_solutions_and_the_way_back_is_there(slides):
+    titles = slides.locator(".nblib-slide h2").all_text_contents()
+    assert not {"Run it yourself", "Further reading"} & set(titles) and titles.count("Exercises") == 1
+    tasks = slides.locator(".nblib-slide").nth(titles.index("Exercises"))
+    words = tasks.locator("p").all_text_contents()
+    bold = slides.locator("#exercises > p > strong:first-child").all_text_contents()
+    numbered = [name for name in bold if re.match(r"\d+\.", name)]
+    assert len(words) == len(numbered) >= 3 and all(text.startswith(name) for text, name in zip(words, numbered))
+    assert not tasks.locator(".cell, .highlight, details, .nblib-rest").count()
     slides.get_by_role("button", name="next").click()
     slides.get_by_role("button", name="back").click()
     assert slides.locator("nav output").inner_text().startswith("1 / ")
     slides.get_by_role("link", name="the page").click()
-    slides.wait_for_url(lambda address: "slides" not in address)
+    slides.wait_for_url(lambda address: "?slides" not in address)
     assert slides.locator("#exercises").is_visible()
+
+
+def test_an_address_opens_a_slide(book, browser):
+    tab = browser.new_page()
+    tab.goto((book / f"book/{parameters.chapters()[0]}.html").as_uri() + "?slides#4")
+    tab.wait_for_load_state("load")
+    assert tab.locator("nav output").inner_text().startswith("4 / ")
+    tab.close()
 
 
 def test_a_page_is_no_slides_unless_it_is_asked(book, browser):
