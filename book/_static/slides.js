@@ -139,7 +139,8 @@ document.addEventListener("DOMContentLoaded", () => {
       else [beside, room] = [add(title, said), ROOM.alone];
       said = [];
     };
-    const found = [...blocks(section)];
+    const guessing = section.id === "what-we-found"; // the answers come with the summary: here is the picture alone
+    const found = [...blocks(section)].filter((block) => !guessing || block.matches(EXHIBIT));
     found.forEach((block, number) => {
       if (block.matches(CODE)) return;
       if (block.matches(EXHIBIT)) {

@@ -22,6 +22,13 @@ from nblib.runs import bookkeeping, parameters
 from nblib.runs.environment import ALLOCATION
 
 WAITED = re.compile(r"^nblib: .*, waiting for it\n", re.M)  # what `store.hold` says
+FOUND = "\n## What we found\n"
+OF_THE_BOOK = """
+```{note}
+This page was run with parameters of its own, which are folded below the opening picture. What is said of *this page's run*
+is about them. *What we found*, the opening picture and all recorded numbers are the book's, of its own networks and images.
+```
+"""
 TIE = "from nblib import store as _; _.end_with({}); del _"  # the kernel's first line
 
 
@@ -150,7 +157,9 @@ def execute(chapter: str, values: Mapping[str, object], target: Path, scratch: P
 
 
 def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Fold the injected values away and drop clock readings, paths and waits, so that equal runs give equal files."""
+    """Fold the injected values away and say what is not theirs; drop clock readings, paths and waits, so that equal runs
+    give equal files.
+    """
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
@@ -158,6 +167,7 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-cell")
             cell.metadata["mystnb"] = {"code_prompt_show": "Parameters of this run"}
+            notebook.cells[0].source = notebook.cells[0].source.replace(FOUND, OF_THE_BOOK + FOUND)
         for output in [output for output in cell.get("outputs", []) if output.get("name") == "stderr"]:
             output.text = WAITED.sub("", output.text)
             if not output.text:

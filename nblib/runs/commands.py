@@ -21,10 +21,14 @@ def act(given: argparse.Namespace) -> int:
     _make_variables_absolute()
     actions = {"build": _build, "run": _run, "sweep": _sweep, "results": _results, "data": _data, "doctor": _doctor}
     try:
-        return actions[given.command](given) or 0
+        status = actions[given.command](given) or 0
+        sys.stdout.flush()
+        return status
     except (Refused, WorkFailed) as error:
         print(f"nblib: {error}", file=sys.stderr)
         return 2 if isinstance(error, Refused) else 1
+    except BrokenPipeError:  # who reads what is printed, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"nblib: {error.filename or 'a file'}: {error.strerror}; what was there before is still there", file=sys.stderr)
     return 1

@@ -4,7 +4,7 @@ import copy
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from nblib.runs import book
+from nblib.runs import book, chapters
 
 PICTURE = new_output("display_data", {"image/png": "iVBOR", "text/plain": "a figure"})
 SENTENCE = new_output("display_data", {"text/markdown": "It is **so**."})
@@ -54,3 +54,11 @@ def test_solutions_are_shown_folded_or_left_out():
     seen = {how: book.treat_solutions(new_notebook(cells=copy.deepcopy(cells)), how).cells for how in ("shown", "folded", "hidden")}
     assert [len(found) for found in seen.values()] == [2, 2, 1]
     assert seen["shown"][1].metadata.tags == ["solution"] and seen["folded"][1].metadata.tags == ["solution", "hide-cell"]
+
+
+def test_a_page_with_parameters_of_its_own_says_that_what_was_found_is_the_books():
+    begins = "# One\n\n*After this page ...*\n\n## What we found\n\nMuch."
+    for tags, noted in (["parameters"], False), (["injected-parameters"], True):
+        cells = [new_markdown_cell(begins), new_code_cell("seed = 3", metadata={"tags": tags})]
+        first = chapters.tidy(new_notebook(cells=cells)).cells[0].source
+        assert first.endswith("\n## What we found\n\nMuch.") and ("```{note}" in first) == noted == (first != begins)

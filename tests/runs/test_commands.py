@@ -25,6 +25,13 @@ def test_the_data_sets_are_listed():
     assert done.returncode == 0 and "shapes" in done.stdout and "oxford_pets" in done.stdout
 
 
+def test_who_reads_no_further_ends_a_command_without_a_word():
+    with subprocess.Popen([sys.executable, "-m", "nblib", "data", "list"], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
 def test_verifying_a_data_set_says_what_was_looked_at(tmp_path):
     for split in ("train", "val"):
         (tmp_path / "imagenette2-160" / split / "n01440764").mkdir(parents=True)

@@ -92,6 +92,12 @@ def test_the_key_down_or_a_click_opens_the_paragraphs_and_the_key_up_shortens_th
     assert opened >= 3
 
 
+def test_what_was_found_comes_with_the_summary_and_not_before_people_have_guessed(slides):
+    first = slides.locator(".nblib-slide", has=slides.locator("h2", has_text="What we found"))
+    assert first.locator("figure").count() and not first.locator(".nblib-said > *").count()
+    assert slides.locator(".nblib-slide", has=slides.locator("h2", has_text="Summary")).locator("li").count() >= 3
+
+
 def test_no_sentence_speaks_of_code_and_no_commit_is_named(slides):
     said = slides.locator(".nblib-said > p").evaluate_all("all => all.map(p => p.textContent.trim())")
     code = [words for words in said if re.match(r"(These are the|That is the share|Each pair|As code)", words)

@@ -9,6 +9,7 @@ import time
 import pandas
 import psutil
 import pytest
+from matplotlib import pyplot
 
 from nblib import store
 from nblib.runs.parameters import Parameter, Refused
@@ -210,6 +211,13 @@ def frame(**changed) -> pandas.DataFrame:
 def test_a_number_is_drawn_against_a_parameter(tmp_path, number, against):
     table.plot(frame(), number, against, ["seed", "model", "rate"], tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 5000
+
+
+def test_a_parameter_with_one_value_is_in_no_name_of_a_line(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("nblib.figures.curves", lambda lines, **how: drawn.update(lines) or pyplot.figure())
+    table.plot(frame(steps=2), "miss", "rate", ["seed", "model", "rate", "steps"], tmp_path / "plot.png")
+    assert list(drawn) == ["model a", "model b"]
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path):

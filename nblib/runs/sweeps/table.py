@@ -52,7 +52,7 @@ def plot(frame: pandas.DataFrame, number: str, against: str, varied: Sequence[st
         raise Refused(f"--plot {number} was given, and the sweep has no such number{nearest(number, names)}; "
                       "the table has all names")
     chosen = frame[frame["name"].isin(kinds)]
-    others = [name for name in varied if name not in (against, "seed")]
+    others = [name for name in varied if name not in (against, "seed") and chosen[name].map(str).nunique() > 1]
     is_line = is_numeric_dtype(chosen[against]) and not is_bool_dtype(chosen[against])
     chosen = chosen.assign(**{name: chosen[name].map(str) for name in [*others, *([] if is_line else [against])]})
     lines: dict[str, dict] = {}
