@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-from benchmarks.difference import Pair
 from torch.nn import functional
 
+from benchmarks.difference import Pair
 from nblib.comparison import patch_maps
 from nblib.data import load
 from nblib.methods.importance import THRESHOLDS, insertion_deletion, train_importance

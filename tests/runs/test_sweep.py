@@ -12,6 +12,8 @@ import pytest
 from matplotlib import pyplot
 
 from nblib import store
+from nblib.runs import chapters
+from nblib.runs.environment import ALLOCATION
 from nblib.runs.parameters import Parameter, Refused
 from nblib.runs.sweeps import cluster, settings, table
 from tests.fixtures.project import Project
@@ -112,6 +114,16 @@ def test_what_does_not_fit_is_refused_before_any_work(project, words, expected):
     assert code == 2 and not out and "Traceback" not in error, error
     assert all(text in error for text in expected), error
     assert ran(project, "red", 0, 1) == [0, 0]
+
+
+def test_a_lab_on_a_worker_keeps_the_memory_that_it_freed_whatever_dask_asks_for(monkeypatch, tmp_path):
+    for name in ALLOCATION:
+        monkeypatch.setenv(name, "65536")
+    seen = {}
+    monkeypatch.setattr(chapters, "kept", lambda *_, **how: tmp_path / "key.ipynb")
+    monkeypatch.setattr(chapters, "apart", lambda *_, **how: seen.update(os.environ) or [("one", chapters.ChapterFailed("one", "x"))])
+    assert cluster.execute("one", {}, "key") == (None, "chapter one failed in x")
+    assert {name: seen[name] for name in ALLOCATION} == ALLOCATION
 
 
 def test_an_address_where_nothing_answers_is_refused(monkeypatch):
